@@ -1,0 +1,207 @@
+"""The frozen values that cross room borders; no behaviour beyond reading themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from runner.errors import ExitCode
+
+# What JSON is once it is parsed. `Any` because JSON is open by nature.
+Json = Any
+
+
+class Effect(StrEnum):
+    """What an operation does to the tracker."""
+
+    READS = "reads"
+    WRITES = "writes"
+    DESTROYS = "destroys"
+
+
+class Severity(StrEnum):
+    """How bad a problem is: an error keeps a playbook from running, a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A spot in a file: line and column count from 1, `length` is the run of characters meant."""
+
+    file: str
+    line: int
+    column: int
+    length: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Trouble with a playbook: where, what, and what to do.
+
+    `path` names the spot in the document's own terms (`steps[2].operation`), `line` is the
+    source line that the caret is drawn under.
+    """
+
+    code: str
+    severity: Severity
+    place: Place
+    path: str
+    message: str
+    hint: str = ""
+    line: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP call, ready to leave. `url` is absolute; `body` is JSON, `None` for no body.
+
+    The key is not among `headers`: the transport adds it, so that nothing else ever holds it.
+    """
+
+    method: str
+    url: str
+    body: Json = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the tracker answered: header names in lower case, the body as raw bytes.
+
+    `cut` is set where the body was longer than the limit and only its beginning is kept.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    cut: bool = False
+
+
+class FaultKind(StrEnum):
+    """Why no whole answer came."""
+
+    REFUSED = "connection_refused"
+    DNS = "name_not_found"
+    CONNECT = "cannot_connect"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    RESET = "connection_lost"
+    PROTOCOL = "protocol"
+    TOO_LARGE = "too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """No whole answer. `sent` is false only where it is certain that the tracker got nothing.
+
+    `status` and `body` hold what had arrived when the answer broke off.
+    """
+
+    kind: FaultKind
+    message: str
+    hint: str
+    sent: bool
+    status: int | None = None
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The `error` of an envelope: `response` is parsed JSON, or the raw text cut at a limit."""
+
+    type: str
+    message: str
+    hint: str = ""
+    status: int | None = None
+    response: Json = None
+    stack: str | None = None
+
+    def as_dict(self) -> dict[str, Json]:
+        """The shape that `schemas/envelope.schema.json` describes."""
+        return {
+            "type": self.type,
+            "message": self.message,
+            "hint": self.hint,
+            "stack": self.stack,
+            "status": self.status,
+            "response": self.response,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer amounts to. `success` is `None` where a write's outcome is not known."""
+
+    success: bool | None
+    status: int | None
+    data: Json
+    error: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A tracker as the middle of the program sees it: its name, where it is, a way to send.
+
+    `api` is what operations' paths are appended to; `send` never raises for what a tracker or a
+    network does.
+    """
+
+    name: str
+    url: str
+    api: str
+    send: Callable[[Request], Reply | Fault]
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A step is about to be looked at; `total` is how many steps the playbook has."""
+
+    key: str
+    title: str
+    number: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An envelope, as `schemas/envelope.schema.json` describes it; `line` is its JSON text.
+
+    `key` tells the call apart from all others of the run.
+    """
+
+    key: str
+    envelope: Mapping[str, Json]
+    line: str = ""
+
+
+Event = StepStarted | Finished
+
+
+@dataclass(slots=True)
+class Summary:
+    """What became of a run: counts of calls, what was written, and the first failure.
+
+    `written` names the first changes with their ids, `doubtful` every unknown outcome;
+    `not_run` counts the steps that the run did not come to.
+    """
+
+    run: str
+    succeeded: int = 0
+    changed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    unknown: int = 0
+    not_run: int = 0
+    written: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
+    first_failure: Mapping[str, Json] | None = None
+    interrupted: bool = False
+    exit_code: ExitCode = ExitCode.OK

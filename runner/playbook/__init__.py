@@ -1,0 +1,82 @@
+"""YAML to a document that knows its places; reads files, judges nothing but the YAML itself."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import yaml
+
+from runner.errors import RunnerError
+from runner.playbook.document import Document, Map, Seq, Trail, fingerprint, show_trail
+from runner.playbook.faults import note_character, note_syntax
+from runner.playbook.reader import Reader, StopReading, scalar_ends
+
+__all__ = [
+    "Document",
+    "Map",
+    "Seq",
+    "Trail",
+    "fingerprint",
+    "parse",
+    "parse_bytes",
+    "read",
+    "show_trail",
+]
+
+MAX_BYTES = 64 * 1024 * 1024
+
+
+def read(path: Path | str) -> Document:
+    """Read a playbook from a file, or from standard input where the path is `-`.
+
+    Raises RunnerError where the file cannot be read at all.
+    """
+    if str(path) == "-":
+        document = parse_bytes(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>")
+        document.folder = Path.cwd()
+        return document
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunnerError(f"cannot read {path}: {reason}", "check the path") from error
+    document = parse_bytes(raw, str(path))
+    document.folder = Path(path).resolve().parent
+    return document
+
+
+def parse_bytes(raw: bytes, file: str) -> Document:
+    """Read a playbook from bytes: UTF-8, with or without a byte order mark."""
+    if len(raw) > MAX_BYTES:
+        document = Document(file, "")
+        size = f"{MAX_BYTES // 1024 // 1024} MiB"
+        document.note("KP101", f"the file is larger than {size}", "split it into several playbooks")
+        return document
+    try:
+        return parse(raw.decode("utf-8-sig"), file)
+    except UnicodeDecodeError as error:
+        document = Document(file, raw.decode("utf-8-sig", errors="replace"))
+        document.note(
+            "KP102",
+            f"byte 0x{raw[error.start]:02x} is not UTF-8",
+            "save the file as UTF-8",
+            offset=len(raw[: error.start].decode("utf-8-sig", errors="replace")),
+            length=1,
+        )
+        return document
+
+
+def parse(text: str, file: str = "<text>") -> Document:
+    """Read a playbook from text. What is wrong with the YAML is in the document's problems."""
+    document = Document(file, text, _ends=scalar_ends)
+    try:
+        document.data = Reader(document).read()
+    except yaml.MarkedYAMLError as error:
+        note_syntax(document, error)
+    except yaml.reader.ReaderError as error:
+        note_character(document, error)
+    except StopReading:
+        document.data = None
+    return document

@@ -1,0 +1,177 @@
+"""A playbook as written: its data, and where each part of it stands in the source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner.model import Json, Place, Problem, Severity
+
+_NOQA = re.compile(r"#\s*noqa:\s*([A-Z]{2}\d{3}(?:\s*,\s*[A-Z]{2}\d{3})*)")
+
+# Where a value stands inside the document: keys and indexes from the root.
+Trail = tuple[str | int, ...]
+
+
+class Map(dict[str, Any]):
+    """A mapping that knows where its keys and values stand: `spots[key] = (key, value)` offsets."""
+
+    __slots__ = ("spots",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spots: dict[str, tuple[int, int]] = {}
+
+
+class Seq(list[Any]):
+    """A list that knows where its items stand: `spots[index]` is an offset into the source."""
+
+    __slots__ = ("spots",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spots: list[int] = []
+
+
+@dataclass(slots=True)
+class Document:
+    """A playbook as written: its name, its text, its data, and what is wrong with the YAML.
+
+    `data` is made of `Map`, `Seq` and JSON scalars, and is shared where the file uses aliases:
+    nobody may change it. `problems` holds errors and warnings of the YAML alone.
+    """
+
+    file: str
+    text: str
+    data: Json = None
+    problems: list[Problem] = field(default_factory=list)
+    folder: Path | None = None
+    _ends: Callable[[str], Mapping[int, int]] | None = None
+    _lines: list[int] = field(default_factory=list)
+    _known_ends: Mapping[int, int] | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether the YAML itself has errors, so that its data cannot be relied on."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
+
+    def offset(self, path: Trail, *, key: bool = False) -> int:
+        """Where the value at `path` starts in the source, or with `key` its key.
+
+        The path may lead past what is written (a missing key): the deepest part that exists
+        answers then.
+        """
+        node, spot = self.data, 0
+        for depth, part in enumerate(path):
+            last = depth == len(path) - 1
+            if isinstance(node, Map) and isinstance(part, str) and part in node.spots:
+                key_spot, value_spot = node.spots[part]
+                spot = key_spot if key and last else value_spot
+                node = node[part]
+            elif isinstance(node, Seq) and isinstance(part, int) and part < len(node.spots):
+                spot, node = node.spots[part], node[part]
+            else:
+                break
+        return spot
+
+    def place(self, offset: int, length: int | None = None) -> Place:
+        """The line and column of an offset; the length is that of the scalar there, if not given.
+
+        The length never runs past the end of the line.
+        """
+        line, column = self._line_column(offset)
+        rest = len(self.line(line)) - column + 1
+        if length is None:
+            length = self.end(offset) - offset
+        return Place(self.file, line, column, max(1, min(length, rest)))
+
+    def problem(
+        self,
+        code: str,
+        message: str,
+        hint: str = "",
+        *,
+        path: Trail = (),
+        key: bool = False,
+        offset: int | None = None,
+        length: int | None = None,
+        severity: Severity = Severity.ERROR,
+    ) -> Problem:
+        """A problem at a path, or at an offset where that is known more exactly."""
+        place = self.place(self.offset(path, key=key) if offset is None else offset, length)
+        return Problem(
+            code, severity, place, show_trail(path), message, hint, self.line(place.line)
+        )
+
+    def note(
+        self,
+        code: str,
+        message: str,
+        hint: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        severity: Severity = Severity.ERROR,
+    ) -> None:
+        """Note a problem of the YAML itself."""
+        self.problems.append(
+            self.problem(code, message, hint, offset=offset, length=length, severity=severity)
+        )
+
+    def line(self, number: int) -> str:
+        """The text of a line, counted from 1, without its end."""
+        starts = self._line_starts()
+        if not 1 <= number <= len(starts):
+            return ""
+        end = starts[number] if number < len(starts) else len(self.text)
+        return self.text[starts[number - 1] : end].rstrip("\r\n")
+
+    def silenced(self, line: int) -> frozenset[str]:
+        """The codes that a comment `# noqa: KT004` silences on this line."""
+        found = _NOQA.search(self.line(line))
+        return frozenset(re.findall(r"[A-Z]{2}\d{3}", found.group(1))) if found else frozenset()
+
+    def spelling(self, path: Trail) -> str:
+        """The scalar at `path` as it was typed, so that `007` and `1.10` can stay themselves."""
+        start = self.offset(path)
+        return self.text[start : self.end(start)].strip()
+
+    def end(self, offset: int) -> int:
+        """Where the scalar that starts at `offset` ends; one past it where none does."""
+        if self._known_ends is None:
+            self._known_ends = self._ends(self.text) if self._ends else {}
+        return self._known_ends.get(offset, offset + 1)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the parsed content: comments, key order, quoting and path do not count."""
+        return fingerprint(self.data)
+
+    def _line_starts(self) -> list[int]:
+        if not self._lines:
+            self._lines = [0, *(found.end() for found in re.finditer(r"\r\n|\n|\r", self.text))]
+        return self._lines
+
+    def _line_column(self, offset: int) -> tuple[int, int]:
+        starts = self._line_starts()
+        line = bisect_right(starts, offset)
+        return line, offset - starts[line - 1] + 1
+
+
+def fingerprint(value: Json) -> str:
+    """SHA-256 of a JSON value, the same for the same content however it was written."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def show_trail(path: Trail) -> str:
+    """A path as people write it: `steps[2].body.offers[0].share`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text

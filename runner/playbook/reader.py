@@ -1,0 +1,296 @@
+"""YAML events to data with positions, by the core schema of YAML 1.2.
+
+`NO`, `on`, `12:30:45` and dates stay text. The reader works on the parser's events and not on
+composed nodes: libyaml's composer recurses in C and dies on a file of deeply nested brackets,
+and one pass over events takes a third of the time of a plain load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from runner.model import Json, Severity
+from runner.playbook.document import Document, Map, Seq
+from runner.playbook.scalars import NotJsonError, meaning, old_meaning
+
+MAX_DEPTH = 100
+# How many values aliases may stand for beyond those written out: enough for shared bodies, far
+# below what a "billion laughs" file needs.
+MAX_ALIASED = 100_000
+
+_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAG = "tag:yaml.org,2002:"
+
+
+def scalar_ends(text: str) -> dict[int, int]:
+    """Where each scalar and alias ends, by the offset where it starts.
+
+    Ends are not kept while reading, since only a problem asks for them: this reads the text a
+    second time, up to its first error.
+    """
+    ends: dict[int, int] = {}
+    try:
+        for event in _events(text):
+            if type(event) in {ScalarEvent, AliasEvent}:
+                ends[event.start_mark.index] = event.end_mark.index
+    except yaml.YAMLError:
+        return ends
+    return ends
+
+
+def _events(text: str) -> Iterator[Any]:
+    parser = _PARSER(text)
+    try:
+        while (event := parser.get_event()) is not None:
+            yield event
+    finally:
+        parser.dispose()
+
+
+class StopReading(Exception):  # noqa: N818  (not an error: the problem is noted already)
+    """Reading cannot go on; why stands among the document's problems."""
+
+
+class _Frame:
+    """A collection being read: where it began, and the key that waits for its value."""
+
+    __slots__ = ("anchor", "at", "began", "key", "key_at", "value")
+
+    def __init__(self, value: Any, at: int, anchor: str | None, began: int) -> None:
+        self.value = value
+        self.at = at
+        self.anchor = anchor
+        self.began = began
+        self.key: str | None = None
+        self.key_at = 0
+
+
+class Reader:
+    """One pass over the events, with a stack of its own in place of recursion."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._anchors: dict[str, tuple[Json, int]] = {}
+        self._aliased = 0
+
+    def read(self) -> Json:
+        """The document's data; `None` for an empty file. Raises StopReading, yaml.YAMLError."""
+        top = _Frame(Seq(), 0, None, 0)
+        stack: list[_Frame] = []
+        count = 0
+        for event in _events(self._document.text):
+            kind = type(event)
+            at = event.start_mark.index
+            if kind is ScalarEvent:
+                count += 1
+                value = self._scalar(event, top)
+                if event.anchor:
+                    self._anchors[event.anchor] = (value, 1)
+            elif kind is MappingStartEvent or kind is SequenceStartEvent:
+                count += 1
+                self._check_collection(event, top, len(stack))
+                stack.append(top)
+                new = Map() if kind is MappingStartEvent else Seq()
+                top = _Frame(new, at, event.anchor, count)
+                continue
+            elif kind is MappingEndEvent or kind is SequenceEndEvent:
+                value, at = top.value, top.at
+                if kind is MappingEndEvent and "<<" in value:
+                    self._merge(value)
+                if top.anchor:
+                    self._anchors[top.anchor] = (value, count - top.began + 1)
+                top = stack.pop()
+            elif kind is AliasEvent:
+                value, size = self._alias(event)
+                count += size
+            else:
+                if kind is DocumentStartEvent and top.value:
+                    self._stop(
+                        "KP105",
+                        "a second document begins here",
+                        "a playbook is one document: take out the line '---'",
+                        at,
+                    )
+                continue
+            self._place(top, value, at)
+        return top.value[0] if top.value else None
+
+    def _place(self, top: _Frame, value: Json, at: int) -> None:
+        """Put a value where it belongs: an item, a key, or the value of the key before it."""
+        container = top.value
+        if type(container) is Seq:
+            container.append(value)
+            container.spots.append(at)
+        elif top.key is None:
+            top.key, top.key_at = self._key(value, at), at
+        else:
+            key = top.key
+            top.key = None
+            if key in container:
+                self._note_duplicate(container, key, top.key_at)
+            else:
+                container[key] = value
+                container.spots[key] = (top.key_at, at)
+
+    def _scalar(self, event: Any, top: _Frame) -> Json:
+        text: str = event.value
+        if event.tag is not None and not event.implicit[0]:
+            return self._tagged(event)
+        if event.style:  # quoted or a block: text, whatever it looks like
+            return text
+        if type(top.value) is Map and top.key is None:
+            return text  # a key is text as it was typed
+        old = old_meaning(text)
+        try:
+            value = meaning(text)
+        except NotJsonError as error:
+            self._document.note(
+                "KP108",
+                str(error),
+                f"for text, quote it: '{text[:40]}'",
+                offset=event.start_mark.index,
+            )
+            return text
+        if old is not None:
+            now = "text" if isinstance(value, str) else f"the number {value}"
+            self._document.note(
+                "KP109",
+                f"{text} is {now} here; YAML 1.1 would have read {old}",
+                f"quote it to say that text is meant: '{text}'",
+                offset=event.start_mark.index,
+                severity=Severity.WARNING,
+            )
+        return value
+
+    def _tagged(self, event: Any) -> Json:
+        """A scalar with an explicit tag; only those of the core schema are known."""
+        kind = str(event.tag).removeprefix(_TAG)
+        if kind in {"str", "!"}:
+            return event.value
+        if kind in {"int", "float", "bool", "null"}:
+            wanted = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}[kind]
+            try:
+                value = meaning(event.value)
+            except NotJsonError:
+                value = event.value
+            if isinstance(value, wanted) and isinstance(value, bool) == (kind == "bool"):  # type: ignore[arg-type]
+                return value
+            self._document.note(
+                "KP107",
+                f"'{event.value}' is no {kind}",
+                "take the tag out, or correct the value",
+                offset=event.start_mark.index,
+            )
+            return event.value
+        self._note_tag(event)
+        return event.value
+
+    def _note_tag(self, event: Any) -> None:
+        shown = str(event.tag).replace(_TAG, "!!")
+        self._document.note(
+            "KP107",
+            f"the tag {shown} is not part of the language",
+            "take it out: files are read with body_file, file() and include",
+            offset=event.start_mark.index,
+            length=len(shown),
+        )
+
+    def _check_collection(self, event: Any, top: _Frame, depth: int) -> None:
+        at = event.start_mark.index
+        if event.tag not in {None, "!", f"{_TAG}map", f"{_TAG}seq"}:
+            self._note_tag(event)
+        if depth >= MAX_DEPTH:
+            self._stop(
+                "KP103",
+                f"nested more than {MAX_DEPTH} levels deep",
+                "no body needs this; look for a stray run of '-' or '['",
+                at,
+            )
+        if type(top.value) is Map and top.key is None:
+            self._note_complex_key(at)
+
+    def _note_complex_key(self, at: int) -> NoReturn:
+        text = self._document.text
+        if text.startswith("{", at) and text.startswith("{", at - 1):
+            end = text.find("}}", at)
+            inner = text[at + 1 : end].strip() if 0 <= end - at < 200 else "…"
+            self._stop(
+                "KP110",
+                f"'{{{{ {inner} }}}}' is read as a mapping, not as a template",
+                f"did you mean ${{{{ {inner} }}}}? For the text itself, quote it",
+                at - 1,
+            )
+        self._stop(
+            "KP106", "a mapping or a list cannot be a key", "use a plain word as the key", at
+        )
+
+    def _key(self, value: Json, at: int) -> str:
+        if not isinstance(value, str):
+            self._stop("KP106", "a key must be text", "use a plain word as the key", at)
+        return value
+
+    def _alias(self, event: Any) -> tuple[Json, int]:
+        at = event.start_mark.index
+        if event.anchor not in self._anchors:
+            self._stop(
+                "KP104",
+                f"*{event.anchor} refers to no anchor above it",
+                f"write &{event.anchor} at the value that is meant; a value cannot hold itself",
+                at,
+            )
+        value, size = self._anchors[event.anchor]
+        self._aliased += size
+        if self._aliased > MAX_ALIASED:
+            self._stop(
+                "KP103",
+                f"aliases stand for more than {MAX_ALIASED:,} values",
+                "write fewer aliases of aliases, or repeat with for_each",
+                at,
+            )
+        return value, size
+
+    def _merge(self, into: Map) -> None:
+        """Take in what `<<` names; keys that are written out win, and earlier sources before later.
+
+        Merge keys are no part of YAML 1.2, but every team's files have them.
+        """
+        key_at, at = into.spots.pop("<<")
+        source = into.pop("<<")
+        for part in source if isinstance(source, list) else [source]:
+            if not isinstance(part, Map):
+                self._document.note(
+                    "KP106",
+                    "'<<' takes a mapping, or a list of mappings",
+                    "write '<<: *anchor', with the anchor at a mapping",
+                    offset=at,
+                )
+                continue
+            for key, value in part.items():
+                if key not in into:
+                    into[key] = value
+                    into.spots[key] = (key_at, part.spots[key][1])
+
+    def _note_duplicate(self, container: Any, key: str, at: int) -> None:
+        first = self._document.place(container.spots[key][0])
+        self._document.note(
+            "KP111",
+            f"'{key}' stands twice; the first is on line {first.line}, column {first.column}",
+            "keep one of the two",
+            offset=at,
+        )
+
+    def _stop(self, code: str, message: str, hint: str, at: int) -> NoReturn:
+        self._document.note(code, message, hint, offset=at, length=1)
+        raise StopReading

@@ -1,0 +1,17 @@
+"""Expressions in `${{ }}`: parse, find references, evaluate; knows no step and sends nothing."""
+
+from runner.templating.expressions import Expression, Reference, TemplateError, Templates
+from runner.templating.rendering import Renderer, as_text, compile_value
+from runner.templating.text import has_expression, split_text
+
+__all__ = [
+    "Expression",
+    "Reference",
+    "Renderer",
+    "TemplateError",
+    "Templates",
+    "as_text",
+    "compile_value",
+    "has_expression",
+    "split_text",
+]

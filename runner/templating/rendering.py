@@ -1,0 +1,119 @@
+"""Data with expressions in it to data: compiled once, rendered as often as needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from runner.model import Json
+from runner.templating.expressions import Expression, TemplateError, Templates, describe
+from runner.templating.text import OPEN, UnclosedError, split_text
+
+
+class Renderer(Protocol):
+    """Something that has a value in a scope."""
+
+    def render(self, scope: Mapping[str, Any]) -> Json:
+        """The value. Raises TemplateError."""
+        ...
+
+
+class _Constant:
+    __slots__ = ("value",)
+
+    def __init__(self, value: Json) -> None:
+        self.value = value
+
+    def render(self, scope: Mapping[str, Any]) -> Json:  # noqa: ARG002
+        return self.value
+
+
+class _Whole:
+    """A value that is one expression keeps its type: an id stays a number."""
+
+    __slots__ = ("expression",)
+
+    def __init__(self, expression: Expression) -> None:
+        self.expression = expression
+
+    def render(self, scope: Mapping[str, Any]) -> Json:
+        return self.expression.evaluate(scope)
+
+
+class _Mixed:
+    """Text with expressions in it is text, and is never parsed again."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: list[str | Expression]) -> None:
+        self.parts = parts
+
+    def render(self, scope: Mapping[str, Any]) -> Json:
+        return "".join(
+            part if isinstance(part, str) else as_text(part.evaluate(scope), part.source)
+            for part in self.parts
+        )
+
+
+class _Mapping:
+    __slots__ = ("items",)
+
+    def __init__(self, items: list[tuple[str, Renderer]]) -> None:
+        self.items = items
+
+    def render(self, scope: Mapping[str, Any]) -> Json:
+        return {key: part.render(scope) for key, part in self.items}
+
+
+class _List:
+    __slots__ = ("items",)
+
+    def __init__(self, items: list[Renderer]) -> None:
+        self.items = items
+
+    def render(self, scope: Mapping[str, Any]) -> Json:
+        return [part.render(scope) for part in self.items]
+
+
+def compile_value(value: Json, templates: Templates) -> Renderer:
+    """A renderer for any JSON value. Raises TemplateError where an expression cannot be read."""
+    if isinstance(value, str):
+        return _compile_text(value, templates) if OPEN in value else _Constant(value)
+    if isinstance(value, dict):
+        items = [(key, compile_value(part, templates)) for key, part in value.items()]
+        if all(isinstance(part, _Constant) for _, part in items):
+            return _Constant({key: part.render({}) for key, part in items})
+        return _Mapping(items)
+    if isinstance(value, list):
+        parts = [compile_value(part, templates) for part in value]
+        if all(isinstance(part, _Constant) for part in parts):
+            return _Constant([part.render({}) for part in parts])
+        return _List(parts)
+    return _Constant(value)
+
+
+def _compile_text(text: str, templates: Templates) -> Renderer:
+    try:
+        segments = split_text(text)
+    except UnclosedError as error:
+        raise TemplateError(str(error), "close it with '}}'") from error
+    if len(segments) == 1:
+        only = segments[0]
+        return _Whole(templates.expression(only.text)) if only.code else _Constant(only.text)
+    return _Mixed([templates.expression(s.text) if s.code else s.text for s in segments])
+
+
+def as_text(value: Json, source: str = "") -> str:
+    """A value inside a text. Raises TemplateError for null, lists and mappings.
+
+    Those have no spelling that could not surprise: what to write is for the playbook to say.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    where = f"{source.strip()} is {describe(value)}"
+    if value is None:
+        raise TemplateError(f"{where}, inside a text", "say what to write: | default('', true)")
+    raise TemplateError(f"{where}, inside a text", "join its items, or write | tojson")

@@ -1,0 +1,101 @@
+"""Text to literal runs and expressions: finds `${{ … }}`, honours `$${{`, evaluates nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+OPEN = "${{"
+ESCAPED = "$${{"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A run of text (`code` false), or the inside of an expression, with where it starts."""
+
+    text: str
+    offset: int
+    code: bool
+
+
+class UnclosedError(ValueError):
+    """An expression is opened and never closed; `offset` is where."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__("'${{' is never closed")
+        self.offset = offset
+
+
+def has_expression(text: str) -> bool:
+    """Whether the text holds an expression, or an escape that must be undone."""
+    return OPEN in text
+
+
+def split_text(text: str) -> list[Segment]:
+    """The parts of a text in order, escapes undone. Raises UnclosedError."""
+    parts: list[Segment] = []
+    literal = ""
+    begin = at = 0
+    while (found := text.find(OPEN, at)) >= 0:
+        if found > 0 and text[found - 1] == "$":
+            literal += text[at : found - 1] + OPEN
+            at = found + len(OPEN)
+            continue
+        literal += text[at:found]
+        if literal:
+            parts.append(Segment(literal, begin, code=False))
+        close = _close(text, found + len(OPEN))
+        if close < 0:
+            raise UnclosedError(found)
+        parts.append(Segment(text[found + len(OPEN) : close], found, code=True))
+        literal, at = "", close + 2
+        begin = at
+    literal += text[at:]
+    if literal:
+        parts.append(Segment(literal, begin, code=False))
+    return parts
+
+
+_WITHOUT_DOLLAR = re.compile(r"(?<!\$)\{\{([^{}]{1,200})\}\}")
+
+
+def without_dollar(text: str) -> Iterator[tuple[int, str]]:
+    """Each `{{ … }}` that has no dollar before it: where it starts, and what it holds."""
+    for found in _WITHOUT_DOLLAR.finditer(text):
+        yield found.start(), found.group(1)
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is one single expression, so that its value may be of any type."""
+    try:
+        parts = split_text(text)
+    except UnclosedError:
+        return False
+    return len(parts) == 1 and parts[0].code
+
+
+def _close(text: str, at: int) -> int:
+    """Where the `}}` stands that ends the expression, past quotes and nested braces; or -1."""
+    depth = 0
+    while at < len(text):
+        character = text[at]
+        if character in "'\"":
+            at = _after_quote(text, at)
+            continue
+        if character in "{[(":
+            depth += 1
+        elif character == "}" and depth == 0:
+            return at if text.startswith("}}", at) else -1
+        elif character in ")]}":
+            depth = max(depth - 1, 0)
+        at += 1
+    return -1
+
+
+def _after_quote(text: str, at: int) -> int:
+    quote = text[at]
+    at += 1
+    while at < len(text) and text[at] != quote:
+        at += 2 if text[at] == "\\" else 1
+    return at + 1

@@ -1,0 +1,123 @@
+"""What a value does wrong by its schema, in words for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runner.model import Json
+from runner.templating.expressions import describe, nearest
+
+Trail = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """Where a value does not fit its schema, and in what; `key` where the key itself is meant.
+
+    `keyword` is the schema's keyword that failed, `expected` its value.
+    """
+
+    trail: Trail
+    keyword: str
+    expected: Json
+    message: str
+    hint: str = ""
+    key: bool = False
+
+
+def translate(error: Any) -> Iterator[Mismatch]:
+    """An error of jsonschema in our words; one that names several keys becomes several."""
+    trail: Trail = tuple(error.absolute_path)
+    expected, value = error.validator_value, error.instance
+    says = error.schema.get("x-says") if isinstance(error.schema, dict) else None
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        for key in value:
+            if key not in known:
+                yield _unknown_key(trail, key, known, expected)
+    elif error.validator == "required":
+        missing = next((key for key in expected if f"'{key}'" in error.message), "")
+        yield Mismatch(
+            trail,
+            "required",
+            missing,
+            f"'{missing}' is missing",
+            _about(error.schema, missing),
+            key=True,
+        )
+    elif error.validator == "type":
+        kinds = [expected] if isinstance(expected, str) else list(expected)
+        yield Mismatch(
+            trail, "type", kinds, f"must be {_kinds(kinds)}, is {describe(value)}", says or ""
+        )
+    elif error.validator == "enum":
+        yield _not_among(trail, expected, value)
+    else:
+        yield Mismatch(trail, error.validator, expected, says or _generic(error), "")
+
+
+def _unknown_key(trail: Trail, key: str, known: list[str], expected: Json) -> Mismatch:
+    near = nearest(key, known)
+    hint = f"did you mean '{near}'?" if near else _among(known)
+    return Mismatch(
+        (*trail, key), "additionalProperties", expected, f"unknown key '{key}'", hint, key=True
+    )
+
+
+def _not_among(trail: Trail, expected: list[Json], value: Json) -> Mismatch:
+    words = [str(word) for word in expected]
+    near = nearest(str(value), words) if isinstance(value, str) else None
+    shown = f"'{value}'" if isinstance(value, str) else describe(value)
+    return Mismatch(
+        trail,
+        "enum",
+        expected,
+        f"{shown} is not one of {', '.join(words)}",
+        f"did you mean '{near}'?" if near else "",
+    )
+
+
+def _among(known: list[str]) -> str:
+    shown = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")
+    return f"the keys here are {shown}" if known else "no keys are known here"
+
+
+def _about(schema: Mapping[str, Json], key: str) -> str:
+    part = schema.get("properties", {}).get(key, {})
+    described = part.get("description", "")
+    return f"add it: {described}" if described else "add it"
+
+
+_ARTICLES = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+    "object": "a mapping",
+    "array": "a list",
+}
+
+
+def _kinds(kinds: list[str]) -> str:
+    words = [_ARTICLES[kind] for kind in kinds]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _generic(error: Any) -> str:
+    words = {
+        "minimum": "must be at least {0}",
+        "maximum": "must be at most {0}",
+        "exclusiveMinimum": "must be more than {0}",
+        "minLength": "must not be empty"
+        if error.validator_value == 1
+        else "must be at least {0} characters long",
+        "maxLength": "must be at most {0} characters long",
+        "minItems": "must hold at least {0}",
+        "minProperties": "must hold at least {0}",
+        "pattern": "does not look as it should ({0})",
+        "anyOf": "has none of the forms that are known here",
+    }
+    return words.get(error.validator, str(error.message)).format(error.validator_value)

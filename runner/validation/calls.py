@@ -1,0 +1,332 @@
+"""One call step against the catalogue: its resource, operation, id, parameters and body."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.catalogue import Operation
+from runner.errors import RunnerError
+from runner.model import Json
+from runner.playbook import Map, Trail, read
+from runner.templating.expressions import nearest
+from runner.templating.text import OPEN, is_whole
+from runner.validation.names import Names
+from runner.validation.notes import Notes
+from runner.wire import path_part_trouble, raw_path_trouble
+
+if TYPE_CHECKING:
+    from runner.validation.checker import Rules
+
+_TEMPLATED_KEYS = ("id", "params", "body", "body_file", "timeout", "tracker")
+
+
+class CallChecker:
+    """Checks the steps of one document that call the API."""
+
+    def __init__(self, rules: Rules, notes: Notes) -> None:
+        self._rules = rules
+        self._notes = notes
+
+    def check(self, step: Json, trail: Trail, names: Names) -> None:
+        """Note what is wrong with a step, and declare its name for those after it."""
+        if not isinstance(step, Map):
+            self._notes.add(
+                "KP201",
+                "a step is a mapping",
+                "write 'resource:' and 'operation:' below the '-'",
+                path=trail,
+            )
+            return
+        self._notes.mismatches(self._rules.part("call"), step, trail)
+        operation = self._operation(step, trail)
+        self._conditions(step, trail, names, operation)
+        for key in _TEMPLATED_KEYS:
+            if key in step and not (key == "body" and step.get("raw") is True):
+                self._notes.expressions(step[key], (*trail, key), names)
+        if operation is not None:
+            self._id(step, trail, operation)
+            self._params(step, trail, operation)
+            self._body(step, trail, operation, names)
+        name = step.get("name")
+        if isinstance(name, str):
+            names.declare(name, self._rules.envelope(operation))
+
+    # -- resource and operation -----------------------------------------------------------------
+
+    def _operation(self, step: Map, trail: Trail) -> Operation | None:
+        resource, name = step.get("resource"), step.get("operation")
+        if not isinstance(resource, str):
+            return None
+        found = self._rules.catalogue.resource(resource)
+        if found is None:
+            # Where it is clear what was meant, the rest of the step is checked as that.
+            meant = self._note_resource(resource, name, (*trail, "resource"))
+            found = self._rules.catalogue.resource(meant) if meant else None
+        if found is None or not isinstance(name, str):
+            return None
+        operation = found.operations.get(name)
+        if operation is None:
+            known = list(found.operations)
+            meant = self._note_operation(found.name, name, known, (*trail, "operation"))
+            operation = found.operations.get(meant) if meant else None
+        return operation
+
+    def _note_resource(self, resource: str, operation: Json, path: Trail) -> str | None:
+        index = self._rules.catalogue.index
+        if OPEN in resource:
+            self._notes.add(
+                "KP206",
+                "the resource must be written out",
+                "it decides what the step may hold, so it cannot be an expression",
+                path=path,
+            )
+            return None
+        for key in (f"{resource}.{operation}", resource):
+            if key in index["elsewhere"]:
+                self._notes.add(
+                    "KP218",
+                    f"the Admin API has no '{resource}'",
+                    index["elsewhere"][key],
+                    path=path,
+                )
+                return None
+        wrong: str | None = index["wrong_names"].get(resource)
+        near = wrong or nearest(resource, self._rules.catalogue.names)
+        hint = (
+            f"did you mean '{near}'?"
+            if near
+            else (f"the resources are {', '.join(self._rules.catalogue.names)}")
+        )
+        self._notes.add("KP206", f"there is no resource '{resource}'", hint, path=path)
+        return wrong
+
+    def _note_operation(
+        self, resource: str, name: str, known: list[str], path: Trail
+    ) -> str | None:
+        index = self._rules.catalogue.index
+        elsewhere = index["elsewhere"].get(f"{resource}.{name}")
+        wrong = index["wrong_operations"].get(name)
+        near = wrong if wrong in known else nearest(name, known)
+        if OPEN in name:
+            message, hint = "the operation must be written out", "it cannot be an expression"
+        elif elsewhere:
+            message, hint = f"{resource} has no operation '{name}'", elsewhere
+        elif len(known) == 1:
+            message = f"{resource} has no operation '{name}'"
+            hint = f"use {known[0]}, the only operation {resource} has"
+        else:
+            message = f"{resource} has no operation '{name}'"
+            hint = f"did you mean '{near}'?" if near else f"it has {', '.join(known)}"
+        self._notes.add("KP218" if elsewhere else "KP207", message, hint, path=path)
+        return wrong if wrong in known else None
+
+    # -- id and parameters ----------------------------------------------------------------------
+
+    def _id(self, step: Map, trail: Trail, operation: Operation) -> None:
+        if not operation.needs_id:
+            if "id" in step:
+                self._notes.add(
+                    "KP209",
+                    f"{operation} takes no id",
+                    self._id_hint(operation),
+                    path=(*trail, "id"),
+                    key=True,
+                )
+            return
+        if "id" not in step:
+            self._notes.add(
+                "KP208",
+                f"{operation} needs an id",
+                "add 'id:', the id of the entity that is meant",
+                path=(*trail, "operation"),
+            )
+            return
+        trouble = _part_trouble(step["id"])
+        if trouble:
+            self._notes.add(
+                "KP208",
+                f"the id {trouble}",
+                f"{operation} needs the id of one entity",
+                path=(*trail, "id"),
+            )
+
+    def _id_hint(self, operation: Operation) -> str:
+        needed = [p.name for p in operation.parameters.values() if p.required]
+        return f"it takes params.{needed[0]}" if needed else "take it out"
+
+    def _params(self, step: Map, trail: Trail, operation: Operation) -> None:
+        given = step.get("params", {})
+        if not isinstance(given, Map):
+            if not (isinstance(given, str) and is_whole(given)):
+                self._note_missing_params({}, trail, operation)
+            return
+        for name, value in given.items():
+            path = (*trail, "params", name)
+            parameter = operation.parameters.get(name)
+            if parameter is None:
+                self._note_unknown_param(name, operation, path)
+                continue
+            shape = self._rules.shape((str(operation), f"params.{name}"), parameter.schema)
+            self._notes.mismatches(shape, value, path)
+            if parameter.where == "path":
+                trouble = _part_trouble(value)
+            elif parameter.where == "raw" and not (isinstance(value, str) and OPEN in value):
+                trouble = raw_path_trouble(value)
+            else:
+                trouble = None
+            if trouble:
+                self._notes.add("KP204", f"'{name}' {trouble}", parameter.description, path=path)
+        self._note_missing_params(given, trail, operation)
+
+    def _note_unknown_param(self, name: str, operation: Operation, path: Trail) -> None:
+        if operation.open_query:
+            return
+        known = list(operation.parameters)
+        near = nearest(name, known)
+        if name == "id":
+            hint = "the id is a key of the step itself: 'id:' beside 'params:'"
+        elif near:
+            hint = f"did you mean '{near}'?"
+        else:
+            hint = f"it takes {', '.join(known)}" if known else "it takes none"
+        self._notes.add(
+            "KP210", f"{operation} has no parameter '{name}'", hint, path=path, key=True
+        )
+
+    def _note_missing_params(self, given: Json, trail: Trail, operation: Operation) -> None:
+        for parameter in operation.parameters.values():
+            if parameter.required and parameter.name not in given:
+                spot = "params" if "params" in self._step(trail) else "operation"
+                self._notes.add(
+                    "KP211",
+                    f"{operation} needs params.{parameter.name}",
+                    f"add it: {parameter.description}",
+                    path=(*trail, spot),
+                    key=spot == "params",
+                )
+
+    def _step(self, trail: Trail) -> Map:
+        value = self._notes.document.data
+        for part in trail:
+            value = value[part]
+        return value  # type: ignore[no-any-return]  # a step that was seen to be a mapping
+
+    # -- body -----------------------------------------------------------------------------------
+
+    def _body(self, step: Map, trail: Trail, operation: Operation, names: Names) -> None:
+        key = "body" if "body" in step else "body_file" if "body_file" in step else None
+        if "body" in step and "body_file" in step:
+            self._notes.add(
+                "KP216",
+                "a step has a body or a body_file, not both",
+                "take one of them out",
+                path=(*trail, "body_file"),
+                key=True,
+            )
+        if operation.body is None:
+            if key:
+                self._notes.add(
+                    "KP212",
+                    f"{operation} takes no body",
+                    "take it out",
+                    path=(*trail, key),
+                    key=True,
+                )
+            return
+        if key is None:
+            if operation.body_required:
+                needed = ", ".join(operation.body.get("required", []))
+                self._notes.add(
+                    "KP213",
+                    f"{operation} needs a body",
+                    f"add 'body:' with {needed}" if needed else "add 'body:'",
+                    path=(*trail, "operation"),
+                )
+            return
+        templated = step.get("raw") is not True
+        shape = self._rules.shape((str(operation), "body"), operation.body, templated=templated)
+        if key == "body":
+            self._notes.mismatches(shape, step["body"], (*trail, "body"), "KP4")
+        elif isinstance(step["body_file"], str) and OPEN not in step["body_file"]:
+            self._body_file(step["body_file"], (*trail, "body_file"), shape, names, templated)
+
+    def _body_file(
+        self, name: str, path: Trail, shape: object, names: Names, templated: bool
+    ) -> None:
+        folder = self._notes.document.folder
+        if folder is None:
+            return
+        trouble = file_trouble(folder, name)
+        if trouble:
+            self._notes.add("KP214", trouble[0], trouble[1], path=path)
+            return
+        try:
+            document = read(folder / name)
+        except RunnerError as error:
+            self._notes.add("KP214", error.message, error.hint, path=path)
+            return
+        inner = Notes(document, self._notes.templates)
+        if not document.broken:
+            inner.mismatches(shape, document.data, (), "KP4")  # type: ignore[arg-type]  # a Shape
+            if templated:
+                inner.expressions(document.data, (), names)
+        self._notes.document.problems += document.problems
+
+    # -- conditions -----------------------------------------------------------------------------
+
+    def _conditions(
+        self, step: Map, trail: Trail, names: Names, operation: Operation | None
+    ) -> None:
+        if "when" in step:
+            self._condition(step["when"], (*trail, "when"), names)
+        if "expect" not in step:
+            return
+        expected = step["expect"]
+        mine = names.with_answer(operation.response if operation else {})
+        if isinstance(expected, list):
+            for index, condition in enumerate(expected):
+                self._condition(condition, (*trail, "expect", index), mine)
+        else:
+            self._condition(expected, (*trail, "expect"), mine)
+
+    def _condition(self, value: Json, path: Trail, names: Names) -> None:
+        if not isinstance(value, str):
+            return
+        if not is_whole(value):
+            inner = value.strip()
+            hint = (
+                f"write it as ${{{{ {inner} }}}}"
+                if OPEN not in inner
+                else ("put all of it into one ${{ … }}")
+            )
+            self._notes.add(
+                "KP306", "a condition is one expression, and gives true or false", hint, path=path
+            )
+        if OPEN in value:
+            self._notes.text(value, path, names)
+
+
+def _part_trouble(value: Json) -> str | None:
+    """Why a value cannot be a part of a path, as far as it is known beforehand."""
+    if isinstance(value, str) and OPEN in value:
+        return None
+    return path_part_trouble(value)
+
+
+def file_trouble(folder: Path, name: str) -> tuple[str, str] | None:
+    """Why a file named in a playbook cannot be read: message and hint; `None` where it can."""
+    try:
+        target = (folder / name).resolve()
+        inside = target.is_relative_to(folder.resolve())
+        exists = inside and target.is_file()
+    except (OSError, ValueError):
+        return f"'{name}' is no path", "name a file beside the playbook"
+    if not inside:
+        return (
+            f"'{name}' lies outside the playbook's folder",
+            "a playbook reads files below its own folder only: put it there",
+        )
+    if not exists:
+        return f"there is no file '{name}'", f"it is looked for in {folder}"
+    return None

@@ -12,6 +12,10 @@ from typing import Any
 from runner.errors import CatalogueError
 from runner.model import Effect, Json
 
+# What a step can be, each a part of language.json; the key of that name makes it one, and a
+# step that has none of them is a call.
+STEP_KINDS = ("block", "set", "include", "call")
+
 
 def bundled(name: str) -> Path:
     """The folder `schemas` or `playbooks`: inside the wheel, else beside the package.
@@ -131,8 +135,12 @@ class Catalogue:
 
     @cached_property
     def language(self) -> Mapping[str, Any]:
-        """The JSON Schemas of a playbook's own parts, by name."""
-        return _read(self._folder / "language.json")
+        """The JSON Schemas of a playbook's own parts, by name; each kind of step is complete."""
+        parts = _read(self._folder / "language.json")
+        for kind in STEP_KINDS:
+            own = parts[kind]["properties"]
+            parts[kind] = {**parts[kind], "properties": {**parts["common"], **own}}
+        return parts
 
     @cached_property
     def _types(self) -> Mapping[str, Any]:

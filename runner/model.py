@@ -28,7 +28,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Place:
     """A spot in a file: line and column count from 1, `length` is the run of characters meant."""
 
@@ -182,7 +182,17 @@ class Finished:
     line: str = ""
 
 
-Event = StepStarted | Finished
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """A call will be sent again: after `tries` tries, in `wait` seconds, because of `reason`."""
+
+    key: str
+    tries: int
+    wait: float
+    reason: str
+
+
+Event = StepStarted | Retrying | Finished
 
 
 @dataclass(slots=True)
@@ -203,5 +213,6 @@ class Summary:
     written: list[str] = field(default_factory=list)
     doubtful: list[str] = field(default_factory=list)
     first_failure: Mapping[str, Json] | None = None
+    outputs: Mapping[str, Json] = field(default_factory=dict)
     interrupted: bool = False
     exit_code: ExitCode = ExitCode.OK

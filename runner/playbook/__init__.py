@@ -27,22 +27,24 @@ __all__ = [
 MAX_BYTES = 64 * 1024 * 1024
 
 
-def read(path: Path | str) -> Document:
+def read(path: Path | str, shown: str | None = None) -> Document:
     """Read a playbook from a file, or from standard input where the path is `-`.
 
-    Raises RunnerError where the file cannot be read at all.
+    `shown` is what messages call the file, by default the path as it was given. Raises
+    RunnerError where the file cannot be read at all.
     """
     if str(path) == "-":
         document = parse_bytes(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>")
         document.folder = Path.cwd()
         return document
+    name = shown or str(path)
     try:
         with Path(path).open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise RunnerError(f"cannot read {path}: {reason}", "check the path") from error
-    document = parse_bytes(raw, str(path))
+        raise RunnerError(f"cannot read {name}: {reason}", "check the path") from error
+    document = parse_bytes(raw, name)
     document.folder = Path(path).resolve().parent
     return document
 

@@ -132,11 +132,6 @@ class Document:
         end = starts[number] if number < len(starts) else len(self.text)
         return self.text[starts[number - 1] : end].rstrip("\r\n")
 
-    def silenced(self, line: int) -> frozenset[str]:
-        """The codes that a comment `# noqa: KT004` silences on this line."""
-        found = _NOQA.search(self.line(line))
-        return frozenset(re.findall(r"[A-Z]{2}\d{3}", found.group(1))) if found else frozenset()
-
     def spelling(self, path: Trail) -> str:
         """The scalar at `path` as it was typed, so that `007` and `1.10` can stay themselves."""
         start = self.offset(path)
@@ -147,6 +142,10 @@ class Document:
         if self._known_ends is None:
             self._known_ends = self._ends(self.text) if self._ends else {}
         return self._known_ends.get(offset, offset + 1)
+
+    def beside(self, name: str) -> str:
+        """What messages call a file that is named in this document."""
+        return name if self.file.startswith("<") else str(Path(self.file).parent / name)
 
     def fingerprint(self) -> str:
         """SHA-256 of the parsed content: comments, key order, quoting and path do not count."""
@@ -161,6 +160,12 @@ class Document:
         starts = self._line_starts()
         line = bisect_right(starts, offset)
         return line, offset - starts[line - 1] + 1
+
+
+def silenced(line: str) -> frozenset[str]:
+    """The codes that a comment `# noqa: KT004` silences on its line."""
+    found = _NOQA.search(line)
+    return frozenset(re.findall(r"[A-Z]{2}\d{3}", found.group(1))) if found else frozenset()
 
 
 def fingerprint(value: Json) -> str:

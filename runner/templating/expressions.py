@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +97,11 @@ class Templates:
         if found is None:
             found = self._known[source] = _path(source) or self._parse(source)
         return found
+
+    def references(self) -> Iterator[Reference]:
+        """What all the expressions so far refer to."""
+        for expression in self._known.values():
+            yield from expression.references
 
     def sides(self, source: str, scope: Mapping[str, Any]) -> str:
         """Both sides of a comparison, in words, for the message of a condition that is false.

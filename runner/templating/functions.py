@@ -2,4 +2,124 @@
 
 from __future__ import annotations
 
-NAMES: tuple[str, ...] = ()
+import base64
+import csv
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from runner.model import Json
+
+NAMES = ("base64file", "csv", "days_ago", "file", "json_file", "today")
+
+MAX_FILE = 64 * 1024 * 1024
+_MAX_DAYS = 36_525
+
+
+def standard(
+    folder: Path | None, root: Path | None, now: Callable[[], datetime]
+) -> dict[str, Callable[..., Any]]:
+    """The functions by name.
+
+    Paths are looked up in `folder` and must lie below `root`, the folder of the playbook that
+    was started. `now` is when the run began, so that a day does not change half-way.
+    """
+
+    def read(name: str) -> bytes:
+        return _read(folder or Path.cwd(), root or folder or Path.cwd(), name)
+
+    def today(zone: str = "UTC") -> str:
+        return _day(now(), 0, zone)
+
+    def days_ago(days: int, zone: str = "UTC") -> str:
+        return _day(now(), days, zone)
+
+    return {
+        "base64file": lambda name: base64.b64encode(read(name)).decode(),
+        "csv": lambda name, delimiter=",": _rows(_text(read(name), name), name, delimiter),
+        "days_ago": days_ago,
+        "file": lambda name: _text(read(name), name),
+        "json_file": lambda name: _json(_text(read(name), name), name),
+        "today": today,
+    }
+
+
+def _read(folder: Path, root: Path, name: str) -> bytes:
+    if not isinstance(name, str) or not name:
+        raise ValueError("a file is named by a text")
+    target = (folder / name).resolve()
+    if not target.is_relative_to(root.resolve()):
+        raise ValueError(f"'{name}' lies outside the playbook's folder")
+    try:
+        with target.open("rb") as file:
+            raw = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise ValueError(f"cannot read '{name}': {error.strerror}") from error
+    if len(raw) > MAX_FILE:
+        raise ValueError(f"'{name}' is larger than {MAX_FILE // 1024 // 1024} MiB")
+    return raw
+
+
+def _text(raw: bytes, name: str) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"'{name}' is not UTF-8 text") from error
+
+
+def _rows(text: str, name: str, delimiter: str) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header line, each a mapping of texts."""
+    if not isinstance(delimiter, str) or len(delimiter) != 1:
+        raise ValueError("a delimiter is one character")
+    lines = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+    rows: list[dict[str, str]] = []
+    try:
+        header = [column.strip() for column in next(lines, [])]
+        if not header or len(set(header)) != len(header) or "" in header:
+            raise ValueError(f"'{name}' must begin with a line of column names, each once")
+        for cells in lines:
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                raise ValueError(
+                    f"'{name}', line {lines.line_num}: {len(cells)} cells, "
+                    f"and {len(header)} columns"
+                )
+            rows.append(dict(zip(header, cells, strict=True)))
+    except csv.Error as error:
+        raise ValueError(f"'{name}', line {lines.line_num}: {error}") from error
+    return rows
+
+
+def _json(text: str, name: str) -> Json:
+    from runner.playbook import parse  # noqa: PLC0415  (a playbook without data files needs none)
+
+    if name.lower().endswith(".json"):
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"'{name}' is not JSON: {error}") from error
+    document = parse(text, name)
+    if document.broken:
+        first = document.problems[0]
+        raise ValueError(f"{first.place}: {first.message}")
+    return document.data
+
+
+def _day(now: datetime, days: int, zone: str) -> str:
+    if isinstance(days, bool) or not isinstance(days, int) or abs(days) > _MAX_DAYS:
+        raise ValueError(f"days_ago takes whole days, at most {_MAX_DAYS:,}")
+    return (now.astimezone(_zone(zone)) - timedelta(days=days)).strftime("%Y-%m-%d")
+
+
+def _zone(name: str) -> tzinfo:
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"'{name}' is no time zone, such as Europe/Madrid") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.catalogue import Operation
@@ -11,14 +10,16 @@ from runner.model import Json
 from runner.playbook import Map, Trail, read
 from runner.templating.expressions import nearest
 from runner.templating.text import OPEN, is_whole
+from runner.validation.files import file_trouble
 from runner.validation.names import Names
 from runner.validation.notes import Notes
+from runner.validation.saving import check_save
 from runner.wire import path_part_trouble, raw_path_trouble
 
 if TYPE_CHECKING:
     from runner.validation.checker import Rules
 
-_TEMPLATED_KEYS = ("id", "params", "body", "body_file", "timeout", "tracker")
+_TEMPLATED_KEYS = ("id", "params", "body", "body_file", "timeout", "every", "tracker")
 
 
 class CallChecker:
@@ -28,19 +29,10 @@ class CallChecker:
         self._rules = rules
         self._notes = notes
 
-    def check(self, step: Json, trail: Trail, names: Names) -> None:
-        """Note what is wrong with a step, and declare its name for those after it."""
-        if not isinstance(step, Map):
-            self._notes.add(
-                "KP201",
-                "a step is a mapping",
-                "write 'resource:' and 'operation:' below the '-'",
-                path=trail,
-            )
-            return
-        self._notes.mismatches(self._rules.part("call"), step, trail)
+    def check(self, step: Json, trail: Trail, names: Names) -> Operation | None:
+        """Note what is wrong with a call; give its operation, where that can be told."""
         operation = self._operation(step, trail)
-        self._conditions(step, trail, names, operation)
+        self._answer(step, trail, names, operation)
         for key in _TEMPLATED_KEYS:
             if key in step and not (key == "body" and step.get("raw") is True):
                 self._notes.expressions(step[key], (*trail, key), names)
@@ -48,9 +40,7 @@ class CallChecker:
             self._id(step, trail, operation)
             self._params(step, trail, operation)
             self._body(step, trail, operation, names)
-        name = step.get("name")
-        if isinstance(name, str):
-            names.declare(name, self._rules.envelope(operation))
+        return operation
 
     # -- resource and operation -----------------------------------------------------------------
 
@@ -262,7 +252,7 @@ class CallChecker:
             self._notes.add("KP214", trouble[0], trouble[1], path=path)
             return
         try:
-            document = read(folder / name)
+            document = read(folder / name, self._notes.document.beside(name))
         except RunnerError as error:
             self._notes.add("KP214", error.message, error.hint, path=path)
             return
@@ -273,38 +263,29 @@ class CallChecker:
                 inner.expressions(document.data, (), names)
         self._notes.document.problems += document.problems
 
-    # -- conditions -----------------------------------------------------------------------------
+    # -- the answer ------------------------------------------------------------------------------
 
-    def _conditions(
-        self, step: Map, trail: Trail, names: Names, operation: Operation | None
-    ) -> None:
-        if "when" in step:
-            self._condition(step["when"], (*trail, "when"), names)
-        if "expect" not in step:
+    def _answer(self, step: Map, trail: Trail, names: Names, operation: Operation | None) -> None:
+        if not step.keys() & {"expect", "until", "save"}:
             return
-        expected = step["expect"]
         mine = names.with_answer(operation.response if operation else {})
+        expected = step.get("expect", [])
         if isinstance(expected, list):
             for index, condition in enumerate(expected):
-                self._condition(condition, (*trail, "expect", index), mine)
+                self._notes.condition(condition, (*trail, "expect", index), mine)
         else:
-            self._condition(expected, (*trail, "expect"), mine)
-
-    def _condition(self, value: Json, path: Trail, names: Names) -> None:
-        if not isinstance(value, str):
-            return
-        if not is_whole(value):
-            inner = value.strip()
-            hint = (
-                f"write it as ${{{{ {inner} }}}}"
-                if OPEN not in inner
-                else ("put all of it into one ${{ … }}")
-            )
-            self._notes.add(
-                "KP306", "a condition is one expression, and gives true or false", hint, path=path
-            )
-        if OPEN in value:
-            self._notes.text(value, path, names)
+            self._notes.condition(expected, (*trail, "expect"), mine)
+        if "until" in step:
+            self._notes.condition(step["until"], (*trail, "until"), mine)
+            if operation is not None and not operation.repeatable:
+                self._notes.add(
+                    "KP220",
+                    f"until repeats the call, and {operation} must not be repeated",
+                    "wait with a read after it, such as get",
+                    path=(*trail, "until"),
+                    key=True,
+                )
+        check_save(step, trail, self._rules, self._notes, mine, operation)
 
 
 def _part_trouble(value: Json) -> str | None:
@@ -312,21 +293,3 @@ def _part_trouble(value: Json) -> str | None:
     if isinstance(value, str) and OPEN in value:
         return None
     return path_part_trouble(value)
-
-
-def file_trouble(folder: Path, name: str) -> tuple[str, str] | None:
-    """Why a file named in a playbook cannot be read: message and hint; `None` where it can."""
-    try:
-        target = (folder / name).resolve()
-        inside = target.is_relative_to(folder.resolve())
-        exists = inside and target.is_file()
-    except (OSError, ValueError):
-        return f"'{name}' is no path", "name a file beside the playbook"
-    if not inside:
-        return (
-            f"'{name}' lies outside the playbook's folder",
-            "a playbook reads files below its own folder only: put it there",
-        )
-    if not exists:
-        return f"there is no file '{name}'", f"it is looked for in {folder}"
-    return None

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from runner.catalogue import Catalogue, Operation
 from runner.model import Json, Problem, Severity
 from runner.playbook import Document, Map, Trail
+from runner.playbook.document import silenced
 from runner.shapes import Shape
 from runner.templating import Templates
 from runner.templating.functions import NAMES
-from runner.validation.calls import CallChecker
+from runner.validation.includes import IncludeChecker
 from runner.validation.names import Names, envelope, playbook_names
 from runner.validation.notes import Notes
+from runner.validation.steps import StepChecker, step_sites
 
 
 class Rules:
@@ -25,6 +28,7 @@ class Rules:
         self._shapes: dict[tuple[str, str, bool], Shape] = {}
         # The functions themselves need a folder and a clock; for checking their names are enough.
         self.templates = Templates(dict.fromkeys(NAMES, _no_function))
+        self.included: dict[Path, Document] = {}
         self._envelopes: dict[str, Mapping[str, Json]] = {}
 
     @cached_property
@@ -64,27 +68,32 @@ def check(document: Document, rules: Rules) -> list[Problem]:
 
     Errors cannot be silenced, warnings can: `# noqa: KT004` on the line itself.
     """
+    chain = (Path(document.file).resolve(),) if document.folder else ()
+    _check(document, rules, chain)
+    shown = [problem for problem in document.problems if not _is_silenced(problem)]
+    return sorted(shown, key=lambda p: (p.place.file != document.file, p.place))
+
+
+def _check(document: Document, rules: Rules, chain: tuple[Path, ...]) -> None:
     if not document.broken:
-        _Playbook(document, rules).check()
-    shown = [
-        problem
-        for problem in document.problems
-        if problem.severity is Severity.ERROR
-        or problem.place.file != document.file
-        or problem.code not in document.silenced(problem.place.line)
-    ]
-    return sorted(
-        shown, key=lambda p: (p.place.file != document.file, p.place.line, p.place.column)
-    )
+        _Playbook(document, rules, chain).check()
+
+
+def _is_silenced(problem: Problem) -> bool:
+    return problem.severity is not Severity.ERROR and problem.code in silenced(problem.line)
 
 
 class _Playbook:
-    """One document being checked."""
+    """One document being checked; `chain` are the files that led to it, itself the last."""
 
-    def __init__(self, document: Document, rules: Rules) -> None:
+    def __init__(self, document: Document, rules: Rules, chain: tuple[Path, ...]) -> None:
         self.document = document
         self.rules = rules
         self.notes = Notes(document, rules.templates)
+        includes = IncludeChecker(
+            rules, self.notes, chain, lambda inner, through: _check(inner, rules, through)
+        )
+        self.steps = StepChecker(rules, self.notes, includes)
 
     def check(self) -> None:
         """Note every problem in the document."""
@@ -94,11 +103,16 @@ class _Playbook:
             return
         self.notes.mismatches(self.rules.part("playbook"), data, ())
         inputs = self._inputs(data.get("inputs"))
-        steps = data.get("steps")
-        later = self._step_names(steps if isinstance(steps, list) else [])
-        names = playbook_names(inputs, [], later)
-        names = self._vars(data.get("vars"), names)
-        self._steps(steps if isinstance(steps, list) else [], names)
+        sites = step_sites(data.get("steps"), ("steps",), self.notes)
+        sites |= step_sites(data.get("finally"), ("finally",), self.notes)
+        names = self._vars(data.get("vars"), playbook_names(inputs, [], sites))
+        if isinstance(data.get("defaults"), Map):
+            self.notes.mismatches(self.rules.part("defaults"), data["defaults"], ("defaults",))
+            self.notes.expressions(data["defaults"], ("defaults",), names)
+        self.steps.check(data.get("steps"), ("steps",), names)
+        last = names.unsure("may not have run")
+        self.steps.check(data.get("finally"), ("finally",), last)
+        self.notes.expressions(data.get("outputs"), ("outputs",), names)
 
     def _note_no_playbook(self, data: Json) -> None:
         if data is None:
@@ -163,37 +177,10 @@ class _Playbook:
             return names
         inputs = names.roots["inputs"]["properties"]
         known: list[str] = []
-        later = names.later
         # A var sees the inputs and the vars above it, and no step: it is computed before them.
         for name, value in declared.items():
             trail: Trail = ("vars", name)
             self._name(name, trail)
-            self.notes.expressions(value, trail, playbook_names(inputs, known, later))
+            self.notes.expressions(value, trail, playbook_names(inputs, known, names.sites))
             known.append(name)
-        return playbook_names(inputs, known, later)
-
-    def _step_names(self, steps: list[Json]) -> dict[str, str]:
-        """Each step's name, with the words that say that it has not run yet."""
-        later: dict[str, str] = {}
-        for index, step in enumerate(steps):
-            name = step.get("name") if isinstance(step, Map) else None
-            if not isinstance(name, str):
-                continue
-            trail: Trail = ("steps", index, "name")
-            if name in later:
-                first = later[name].rpartition(" ")[2]
-                self.notes.add(
-                    "KP205",
-                    f"the name '{name}' is taken by the step on line {first}",
-                    "give each step a name of its own",
-                    path=trail,
-                )
-            else:
-                line = self.document.place(self.document.offset(trail)).line
-                later[name] = f"comes later, on line {line}"
-        return later
-
-    def _steps(self, steps: list[Json], names: Names) -> None:
-        checker = CallChecker(self.rules, self.notes)
-        for index, step in enumerate(steps):
-            checker.check(step, ("steps", index), names)
+        return playbook_names(inputs, known, names.sites)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from runner.model import Json
+from runner.model import Json, Severity
+from runner.playbook import Trail
 from runner.templating.expressions import Reference, nearest
+
+Schema = Mapping[str, Json]
 
 # What `steps.<name>` and `envelope` give; schemas/envelope.schema.json describes each.
 ENVELOPE_FIELDS = (
@@ -18,36 +23,105 @@ _RUN: dict[str, Json] = {"id": {}, "started_at": {}}
 _TRACKER: dict[str, Json] = {"name": {}, "url": {}}
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The names in scope. Each value is the JSON Schema of what the name gives, `{}` if open.
+class Trouble(NamedTuple):
+    """What is wrong with a reference."""
 
-    `steps` are those that have run before this place; `later` says of the other steps of the
-    playbook where they stand, for a better message.
+    code: str
+    message: str
+    hint: str
+    severity: Severity = Severity.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A step that has run: the schema of what `steps.<name>` gives, and why it might not have.
+
+    `guard` is the condition that asks whether it has.
     """
 
-    roots: Mapping[str, Mapping[str, Json]]
-    steps: dict[str, Mapping[str, Json]] = field(default_factory=dict)
-    later: Mapping[str, str] = field(default_factory=dict)
+    schema: Schema
+    uncertain: str = ""
+    guard: str = ""
 
-    def declare(self, name: str, schema: Mapping[str, Json]) -> None:
+
+class Site(NamedTuple):
+    """Where a step's name is given: its line, and the block that it is known in."""
+
+    line: int
+    block: Trail
+    block_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names in scope. `roots` give the JSON Schema of what each name stands for.
+
+    `steps` are those that have run before this place, `sites` all those of the playbook;
+    `guarded` names the steps that a `when` around this place asks about.
+    """
+
+    roots: Mapping[str, Schema]
+    steps: MutableMapping[str, Known] = field(default_factory=dict)
+    sites: Mapping[str, Site] = field(default_factory=dict)
+    block: Trail = ()
+    guarded: frozenset[str] = frozenset()
+
+    def declare(self, name: str, schema: Schema, uncertain: str = "") -> None:
         """Note that a step has run: what comes after may refer to it."""
-        self.steps[name] = schema
+        self.steps[name] = Known(schema, uncertain, f"not steps.{name}.skipped")
 
-    def with_answer(self, response: Mapping[str, Json]) -> Names:
+    def inside(self, block: Trail) -> Names:
+        """The names inside a block: what is declared there stays there."""
+        return replace(self, steps=ChainMap({}, self.steps), block=block)
+
+    def with_roots(self, roots: Mapping[str, Schema]) -> Names:
+        """The same, with more names (an item, an answer)."""
+        return replace(self, roots={**self.roots, **roots})
+
+    def with_answer(self, response: Schema) -> Names:
         """The same, with the answer of the step itself: what `expect` may look at."""
-        mine = {"data": response, "status": {"type": "integer"}, "envelope": envelope(response)}
-        return replace(self, roots={**self.roots, **mine})
+        status = {"type": "integer"}
+        return self.with_roots({"data": response, "status": status, "envelope": envelope(response)})
 
-    def trouble(self, reference: Reference) -> tuple[str, str, str] | None:
-        """What is wrong with a reference: code, message and hint; `None` where nothing is."""
+    def guarding(self, references: Iterable[Reference]) -> Names:
+        """The same, below a condition with these references."""
+        asked = {str(r.keys[0]) for r in references if r.root == "steps" and r.keys}
+        return replace(self, guarded=self.guarded | asked) if asked else self
+
+    def unsure(self, reason: str) -> Names:
+        """The same, where none of the steps so far is sure to have run."""
+        steps: dict[str, Known] = {
+            name: Known(known.schema, reason, f"steps.{name}.success | default(false)")
+            for name, known in self.steps.items()
+        }
+        return replace(self, steps=steps)
+
+    def schema_of(self, reference: Reference) -> Schema:
+        """The schema of what a reference stands for; open where it cannot be told."""
+        keys = reference.keys
+        if reference.root == "steps":
+            known = self.steps.get(str(keys[0])) if keys else None
+            schema: Schema = known.schema if known else {}
+            keys = keys[1:]
+        else:
+            schema = self.roots.get(reference.root, {})
+        for key in keys:
+            schema = (
+                schema.get("items", {})
+                if isinstance(key, int)
+                else (schema.get("properties") or {}).get(key, {})
+            )
+        return schema
+
+    def trouble(self, reference: Reference) -> Trouble | None:
+        """What is wrong with a reference; `None` where nothing is."""
         root, keys = reference.root, reference.keys
         if root == "steps":
-            return self._step_trouble(reference)
+            return self._step_trouble(reference) if keys else None
         schema = self.roots.get(root)
         if schema is None:
-            return "KP302", f"there is no '{root}' here", self._offer(root)
-        return _field_trouble(schema, root, keys, reference.guarded)
+            return Trouble("KP302", f"there is no '{root}' here", self._offer(root))
+        return _field_trouble(schema, root, keys, guarded=reference.guarded)
 
     def _offer(self, root: str) -> str:
         for holder in ("inputs", "vars"):
@@ -55,73 +129,102 @@ class Names:
                 return f"did you mean {holder}.{root}?"
         if root in self.steps:
             return f"did you mean steps.{root}?"
+        if root in {"item", "index"}:
+            return "an item is known only in a step or block with for_each"
+        if root in {"data", "status", "envelope"}:
+            return "the answer is known in expect, until and save; elsewhere write steps.NAME.data"
         known = [*self.roots, "steps"]
         near = nearest(root, known)
         return f"did you mean '{near}'?" if near else f"there is {', '.join(known)}"
 
-    def _step_trouble(self, reference: Reference) -> tuple[str, str, str] | None:
-        if not reference.keys:
-            return None
+    def _step_trouble(self, reference: Reference) -> Trouble | None:
         name = str(reference.keys[0])
-        if name in self.steps:
-            return _field_trouble(
-                self.steps[name], f"steps.{name}", reference.keys[1:], reference.guarded
-            )
-        if name in self.later:
-            return (
-                "KP303",
-                f"the step '{name}' {self.later[name]}",
-                ("refer to a step that has run before this one"),
-            )
-        near = nearest(name, [*self.steps, *self.later])
-        hint = (
-            f"did you mean '{near}'?"
-            if near
-            else (
-                "give the step a name"
-                if not self.steps
-                else f"the steps before this one are {', '.join(list(self.steps)[-12:])}"
-            )
+        known = self.steps.get(name)
+        if known is None:
+            return self._unknown_step(name)
+        shown = f"steps.{name}"
+        found = _field_trouble(known.schema, shown, reference.keys[1:], guarded=reference.guarded)
+        if found is not None:
+            return found
+        bare = len(reference.keys) < 2 or reference.keys[1] in {"skipped", "success"}
+        if not known.uncertain or bare or reference.guarded or name in self.guarded:
+            return None
+        return Trouble(
+            "KP307",
+            f"the step '{name}' {known.uncertain}, and then this has no value",
+            f"guard this step with when: ${{{{ {known.guard} }}}}, "
+            f"or say what holds then: {reference} | default(…)",
+            Severity.WARNING,
         )
-        return "KP303", f"there is no step '{name}'", hint
+
+    def _unknown_step(self, name: str) -> Trouble:
+        site = self.sites.get(name)
+        if site is None:
+            near = nearest(name, [*self.steps, *self.sites])
+            if near:
+                hint = f"did you mean '{near}'?"
+            elif self.steps:
+                hint = f"the steps before this one are {', '.join(list(self.steps)[-12:])}"
+            else:
+                hint = "give the step that is meant a name"
+            return Trouble("KP303", f"there is no step '{name}'", hint)
+        if self.block[: len(site.block)] == site.block:
+            return Trouble(
+                "KP303",
+                f"the step '{name}' comes later, on line {site.line}",
+                "refer to a step that has run before this one",
+            )
+        outside = "give the block a name to refer to it from outside"
+        if site.block_name:
+            outside = f"from outside it is below steps.{site.block_name}"
+        return Trouble(
+            "KP303",
+            f"the step '{name}' on line {site.line} is known only inside its block",
+            outside,
+        )
 
 
 def playbook_names(
-    inputs: Mapping[str, Mapping[str, Json]],
-    variables: list[str],
-    later: Mapping[str, str],
+    inputs: Mapping[str, Schema], variables: list[str], sites: Mapping[str, Site]
 ) -> Names:
     """The names that hold all through a playbook."""
     return Names(
         roots={
-            "inputs": _closed(dict(inputs)),
-            "vars": _closed({name: {} for name in variables}),
-            "run": _closed(dict(_RUN)),
-            "tracker": _closed(dict(_TRACKER)),
+            "inputs": closed(dict(inputs)),
+            "vars": closed({name: {} for name in variables}),
+            "run": closed(_RUN),
+            "tracker": closed(_TRACKER),
         },
-        later=later,
+        sites=sites,
     )
 
 
-def envelope(response: Mapping[str, Json]) -> Mapping[str, Json]:
+def envelope(response: Schema) -> Schema:
     """The schema of an envelope with that response as its data."""
-    return _closed({name: {} for name in ENVELOPE_FIELDS} | {"data": response})
+    return closed({name: {} for name in ENVELOPE_FIELDS} | {"data": response})
 
 
-def _closed(properties: Mapping[str, Json]) -> dict[str, Json]:
+def looped(one: Schema) -> Schema:
+    """The schema of `steps.<name>` for a step with `for_each`, from that of one iteration."""
+    results = {"type": "array", "items": one}
+    return closed({"results": results, "count": {}, "success": {}, "skipped": {}})
+
+
+def closed(properties: Mapping[str, Json]) -> dict[str, Json]:
+    """A mapping that has these fields and no others."""
     return {"type": "object", "properties": properties, "x-closed": True}
 
 
 def _field_trouble(
-    schema: Mapping[str, Json], shown: str, keys: tuple[str | int, ...], guarded: bool
-) -> tuple[str, str, str] | None:
+    schema: Schema, shown: str, keys: tuple[str | int, ...], *, guarded: bool
+) -> Trouble | None:
     """Follow keys into a schema; the first that cannot be there is the trouble."""
     for key in keys:
         kinds = schema.get("type", [])
         kinds = [kinds] if isinstance(kinds, str) else kinds
         if isinstance(key, int):
             if kinds and "array" not in kinds and "object" not in kinds:
-                return "KP304", f"{shown} is no list, so it has no [{key}]", "take the [] out"
+                return Trouble("KP304", f"{shown} is no list, so it has no [{key}]", "take it out")
             schema, shown = schema.get("items", {}), f"{shown}[{key}]"
             continue
         properties = schema.get("properties")
@@ -132,22 +235,19 @@ def _field_trouble(
         if key not in properties:
             if schema.get("additionalProperties") not in {None, False}:
                 return None
-            return _no_such_field(shown, key, list(properties), closed="x-closed" in schema)
+            return _no_such_field(shown, key, list(properties), strict="x-closed" in schema)
         schema, shown = properties[key], f"{shown}.{key}"
     return None
 
 
-def _not_a_mapping(shown: str, key: str, kinds: list[str]) -> tuple[str, str, str]:
+def _not_a_mapping(shown: str, key: str, kinds: list[str]) -> Trouble:
     if "array" in kinds:
-        return (
-            "KP304",
-            f"{shown} is a list, so it has no '{key}'",
-            f"take one item, {shown}[0].{key}, or all of them, {shown} | pluck('{key}')",
-        )
-    return "KP304", f"{shown} is no mapping, so it has no '{key}'", f"take '.{key}' out"
+        hint = f"take one item, {shown}[0].{key}, or all of them, {shown} | pluck('{key}')"
+        return Trouble("KP304", f"{shown} is a list, so it has no '{key}'", hint)
+    return Trouble("KP304", f"{shown} is no mapping, so it has no '{key}'", f"take '.{key}' out")
 
 
-def _no_such_field(shown: str, key: str, known: list[str], *, closed: bool) -> tuple[str, str, str]:
+def _no_such_field(shown: str, key: str, known: list[str], *, strict: bool) -> Trouble:
     near = nearest(key, known)
     if near:
         hint = f"did you mean '{near}'?"
@@ -155,7 +255,7 @@ def _no_such_field(shown: str, key: str, known: list[str], *, closed: bool) -> t
         hint = f"there is {', '.join(known[:20])}" + (", …" if len(known) > 20 else "")
     else:
         hint = "none is declared"
-    if not closed:
+    if not strict:
         hint += f"; a field that your tracker has all the same: {shown}['{key}']"
     code = "KP302" if shown in {"inputs", "vars", "run", "tracker"} else "KP304"
-    return code, f"{shown} has no '{key}'", hint
+    return Trouble(code, f"{shown} has no '{key}'", hint)

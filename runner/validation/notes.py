@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from runner.model import Json, Severity
 from runner.playbook import Document, Trail
 from runner.shapes import Mismatch, Shape
-from runner.templating import Expression, TemplateError, Templates, split_text
-from runner.templating.text import OPEN, Segment, UnclosedError, without_dollar
+from runner.templating import Expression, Reference, TemplateError, Templates, split_text
+from runner.templating.text import OPEN, Segment, UnclosedError, is_whole, without_dollar
 from runner.validation.names import Names
 
 _CODES = {"additionalProperties": "02", "required": "03"}
@@ -82,6 +82,22 @@ class Notes:
         )
         return True
 
+    def condition(self, value: Json, path: Trail, names: Names) -> Sequence[Reference]:
+        """Check a condition, which must be one expression; give what it refers to."""
+        if not isinstance(value, str):
+            return ()
+        if not is_whole(value):
+            inner = value.strip()
+            hint = "put all of it into one ${{ … }}"
+            if OPEN not in inner:
+                hint = f"write it as ${{{{ {inner} }}}}"
+            self.add(
+                "KP306", "a condition is one expression, and gives true or false", hint, path=path
+            )
+        if OPEN not in value:
+            return ()
+        return self.text(value, path, names)
+
     def expressions(self, value: Json, trail: Trail, names: Names) -> None:
         """Check every expression inside a value: its syntax, and what it refers to."""
         for text, path in leaves(value, trail):
@@ -89,19 +105,23 @@ class Notes:
                 self.text(text, path, names)
             self._without_dollar(text, path, names)
 
-    def text(self, text: str, path: Trail, names: Names) -> None:
-        """Check the expressions inside one text."""
+    def text(self, text: str, path: Trail, names: Names) -> list[Reference]:
+        """Check the expressions inside one text; give what they refer to."""
         try:
             segments = split_text(text)
         except UnclosedError as error:
             offset = self._spot(path, text, error.offset)
             self.add("KP301", str(error), "close it with '}}'", path=path, offset=offset, length=3)
-            return
+            return []
+        found: list[Reference] = []
         for segment in segments:
             if segment.code:
-                self._expression(segment, text, path, names)
+                found += self._expression(segment, text, path, names)
+        return found
 
-    def _expression(self, segment: Segment, text: str, path: Trail, names: Names) -> None:
+    def _expression(
+        self, segment: Segment, text: str, path: Trail, names: Names
+    ) -> Sequence[Reference]:
         offset = self._spot(path, text, segment.offset)
         try:
             expression = self.templates.expression(segment.text)
@@ -114,18 +134,27 @@ class Notes:
                 offset=offset,
                 length=len(segment.text) + 5,
             )
-            return
+            return ()
         self._references(expression, path, offset + len(OPEN), names)
+        return expression.references
 
     def _references(self, expression: Expression, path: Trail, offset: int, names: Names) -> None:
         for reference in expression.references:
             trouble = names.trouble(reference)
             if trouble is None:
                 continue
-            code, message, hint = trouble
+            code, message, hint, severity = trouble
             shown = str(reference)
             at = max(expression.source.find(shown), 0)
-            self.add(code, message, hint, path=path, offset=offset + at, length=len(shown))
+            self.add(
+                code,
+                message,
+                hint,
+                path=path,
+                offset=offset + at,
+                length=len(shown),
+                severity=severity,
+            )
 
     def _without_dollar(self, text: str, path: Trail, names: Names) -> None:
         """`{{ inputs.x }}` that names something of ours was meant as an expression."""
@@ -183,6 +212,3 @@ def leaves(value: Json, trail: Trail) -> Iterator[tuple[str, Trail]]:
     elif isinstance(value, list):
         for index, part in enumerate(value):
             yield from leaves(part, (*trail, index))
-
-
-Note = Callable[..., None]

@@ -1,0 +1,1 @@
+"""What each resource of the API does to the state, one module a resource."""

@@ -1,0 +1,1 @@
+"""Reports, logs and costs, computed from the clicks and conversions that the state holds."""

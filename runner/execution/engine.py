@@ -1,0 +1,290 @@
+"""The walk over a plan: steps, loops, blocks and includes, each with the names that hold there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, assert_never
+
+from runner import inputs
+from runner.errors import RunnerError
+from runner.execution.calls import Caller, save_value
+from runner.execution.loops import each
+from runner.execution.outside import Outside, StepError, stamp
+from runner.execution.scope import At, Scope, holds, render
+from runner.execution.tally import Tally
+from runner.model import Json, StepStarted, Summary
+from runner.planning import Block, Call, Include, Plan, SetValues, Step
+from runner.templating import TemplateError
+
+# What a step gives to those after it: an envelope, or what stands in its place.
+Value = dict[str, Any]
+
+
+def run(plan: Plan, outside: Outside, run_id: str) -> Summary:
+    """Run a plan; each event goes out at once.
+
+    Failures of steps are envelopes and counted in the summary. Raises RunnerError where a tracker
+    cannot be found, and whatever the sinks raise.
+    """
+    tally = Tally(run_id, outside.emit)
+    here = outside.find(None)
+    about = {"id": run_id, "started_at": stamp(plan.started)}
+    scope: Scope = {"run": about, "tracker": {"name": here.name, "url": here.url}}
+    engine = _Playbook(plan, outside, tally, scope, plan.inputs, tracker=None, outer=At())
+    engine.run(top=True)
+    tally.summary.outputs = engine.outputs
+    return tally.close()
+
+
+class _Playbook:
+    """One playbook being run: the one that was started, or one that is included."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        outside: Outside,
+        tally: Tally,
+        scope: Scope,
+        given: inputs.Inputs,
+        *,
+        tracker: str | None,
+        outer: At,
+    ) -> None:
+        self._plan = plan
+        self._outside = outside
+        self._tally = tally
+        self._tracker = tracker
+        self._outer = outer
+        self._caller = Caller(outside, plan.templates)
+        self._scope: Scope = {**scope, "inputs": dict(given.values), "vars": {}, "steps": {}}
+        self.outputs: dict[str, Json] = {}
+
+    def run(self, *, top: bool = False) -> bool | None:
+        """Run the steps, then `finally`, then compute the outputs; give the success of all."""
+        self._compute_vars()
+        success = self._list(self._plan.steps, self._scope, self._outer, top=top)
+        last = self._list(self._plan.last, self._scope, self._outer)
+        success = _both(success, last)
+        if success:
+            self._compute_outputs()
+        return success
+
+    def _compute_vars(self) -> None:
+        for name, renderer in self._plan.variables.items():
+            try:
+                self._scope["vars"][name] = renderer.render(self._scope)
+            except TemplateError as error:
+                raise RunnerError(
+                    f"{self._plan.file}: vars.{name}: {error.message}", error.hint
+                ) from error
+
+    def _compute_outputs(self) -> None:
+        for name, renderer in self._plan.outputs.items():
+            try:
+                self.outputs[name] = renderer.render(self._scope)
+            except TemplateError as error:
+                raise RunnerError(
+                    f"{self._plan.file}: outputs.{name}: {error.message}", error.hint
+                ) from error
+
+    # -- steps ----------------------------------------------------------------------------------
+
+    def _list(
+        self,
+        steps: Sequence[Step],
+        scope: Scope,
+        outer: At,
+        *,
+        keep_all: bool = False,
+        top: bool = False,
+    ) -> bool | None:
+        """Run steps in order, up to one that fails and does not say to go on."""
+        success: bool | None = True
+        for number, step in enumerate(steps, start=1):
+            at = outer.step(step.label)
+            if top:
+                self._tally.emit(StepStarted(at.key, step.label, number, len(steps)))
+            value = self._step(step, scope, at)
+            if step.name and (keep_all or self._plan.keeps(step.name)):
+                scope["steps"][step.name] = value
+            if value["success"] is not True:
+                success = _both(success, value["success"])
+                if step.on_error == "stop":
+                    if top:
+                        self._tally.summary.not_run += len(steps) - number
+                    break
+        return success
+
+    def _step(self, step: Step, scope: Scope, at: At) -> Value:
+        if step.loop is None:
+            return self._once(step, scope, at)
+        try:
+            if step.when is not None and not step.when_each and not holds(step.when, scope):
+                skipped = self._skip(step, at, _why(step))
+                return {"results": [], "count": 0, **_outcome(True, skipped["skipped"])}
+            items, workers = self._items(step, scope)
+        except StepError as error:
+            return {"results": [], "count": 0, **self._failed(step, at, error)}
+        return self._loop(step, scope, at, items, workers)
+
+    def _items(self, step: Step, scope: Scope) -> tuple[list[Json], int]:
+        loop = step.loop
+        if loop is None:
+            return [], 1
+        items = render(loop.items, scope, "for_each")
+        if not isinstance(items, list):
+            raise StepError(
+                "template",
+                f"for_each: {items!r:.80} is no list",
+                "name a list; of a mapping take its items(), or one of its fields",
+            )
+        workers = render(loop.concurrency, scope, "concurrency")
+        if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= 64:
+            raise StepError("template", f"concurrency: {workers!r:.80} is not from 1 to 64")
+        return items, workers
+
+    def _loop(self, step: Step, scope: Scope, at: At, items: list[Json], workers: int) -> Value:
+        name = step.loop.name if step.loop else "item"
+        kept = self._plan.keeps(step.name)
+        results: list[Value | None] = [None] * len(items) if kept else []
+        success: list[bool | None] = [True]
+
+        def work(index: int) -> bool:
+            inner = {**scope, name: items[index], "index": index}
+            value = self._once(step, inner, at.item(index))
+            if kept:
+                results[index] = value
+            if value["success"] is not True:
+                success[0] = _both(success[0], value["success"])
+                return step.on_error == "continue"
+            return True
+
+        each(len(items), workers, work)
+        done = [value for value in results if value is not None]
+        return {"results": done, "count": len(items), **_outcome(success[0])}
+
+    def _once(self, step: Step, scope: Scope, at: At) -> Value:
+        """One step without its loop, or one iteration of it."""
+        try:
+            asked = step.when is not None and (step.loop is None or step.when_each)
+            if asked and step.when is not None and not holds(step.when, scope):
+                return self._skip(step, at, _why(step))
+            work = step.work
+            if isinstance(work, Call):
+                return self._call(step, work, scope, at)
+            if isinstance(work, SetValues):
+                return self._set(work, scope)
+            if isinstance(work, Block):
+                return self._block(step, work, scope, at)
+            if isinstance(work, Include):
+                return self._include(work, scope, at)
+            assert_never(work)
+        except StepError as error:
+            return self._failed(step, at, error)
+
+    # -- what steps do --------------------------------------------------------------------------
+
+    def _call(self, step: Step, call: Call, scope: Scope, at: At) -> Value:
+        clock = self._outside.clock
+        began = clock.monotonic()
+        envelope = self._blank(step, at)
+        try:
+            self._caller.fill(call, at.key, scope, envelope, self._tracker)
+        except StepError as error:
+            envelope["success"] = False
+            envelope["error"] = error.failure.as_dict()
+        envelope["duration_ms"] = round((clock.monotonic() - began) * 1000, 3)
+        self._tally.finish(at, call, envelope)
+        return envelope
+
+    def _set(self, work: SetValues, scope: Scope) -> Value:
+        values = render(work.values, scope, "set")
+        if work.save is not None:
+            save_value(self._outside, work.save, {**scope, "values": values}, values)
+        return {"values": values, **_outcome(True)}
+
+    def _block(self, step: Step, block: Block, scope: Scope, at: At) -> Value:
+        inner = {**scope, "steps": dict(scope["steps"])}
+        keep_all = self._plan.keeps(step.name)
+        success = self._list(block.steps, inner, at, keep_all=keep_all)
+        own = {s.name: inner["steps"][s.name] for s in block.steps if s.name in inner["steps"]}
+        return {"steps": own if keep_all else {}, **_outcome(success)}
+
+    def _include(self, work: Include, scope: Scope, at: At) -> Value:
+        values = render(work.inputs, scope, "inputs")
+        if not isinstance(values, Mapping):
+            raise StepError("template", "inputs is no mapping", "name each input with its value")
+        try:
+            given = inputs.resolve(
+                work.declared, texts={}, values=values, environ=self._outside.environ, secrets={}
+            )
+        except RunnerError as error:
+            raise StepError("inputs", error.message, "correct the inputs of this step") from error
+        for secret in given.secrets:
+            self._outside.hide(secret)
+        tracker = self._tracker if work.tracker is None else render(work.tracker, scope, "tracker")
+        reach = self._outside.find(tracker)
+        inner = {"run": scope["run"], "tracker": {"name": reach.name, "url": reach.url}}
+        playbook = _Playbook(
+            work.plan, self._outside, self._tally, inner, given, tracker=tracker, outer=at
+        )
+        try:
+            success = playbook.run()
+        except RunnerError as error:
+            raise StepError("template", error.message, error.hint) from error
+        return {"outputs": playbook.outputs, **_outcome(success)}
+
+    # -- envelopes ------------------------------------------------------------------------------
+
+    def _skip(self, step: Step, at: At, reason: str) -> Value:
+        envelope = self._blank(step, at)
+        envelope["skipped"] = reason
+        envelope["success"] = True
+        self._tally.finish(at, step.work, envelope)
+        return envelope
+
+    def _failed(self, step: Step, at: At, error: StepError) -> Value:
+        envelope = self._blank(step, at)
+        envelope["success"] = False
+        envelope["error"] = error.failure.as_dict()
+        self._tally.finish(at, step.work, envelope)
+        return envelope
+
+    def _blank(self, step: Step, at: At) -> Value:
+        operation = step.work.operation if isinstance(step.work, Call) else None
+        place = step.place
+        return {
+            "run": self._tally.summary.run,
+            "seq": 0,
+            "step": at.label,
+            "index": at.index,
+            "tracker": self._scope["tracker"]["name"],
+            "source": f"{place.file}:{place.line}:{place.column}",
+            "resource": operation.resource if operation else None,
+            "operation": operation.name if operation else None,
+            "request": None,
+            "status": None,
+            "success": None,
+            "skipped": None,
+            "data": None,
+            "count": None,
+            "error": None,
+            "attempts": 0,
+            "started_at": stamp(self._outside.clock.now()),
+            "duration_ms": 0,
+        }
+
+
+def _why(step: Step) -> str:
+    return f"when: {step.when.source} is false" if step.when else ""
+
+
+def _outcome(success: bool | None, skipped: str | None = None) -> Value:
+    return {"success": success, "skipped": skipped}
+
+
+def _both(one: bool | None, other: bool | None) -> bool | None:
+    """The success of two together: a failure is one, else what is unknown stays so."""
+    if one is False or other is False:
+        return False
+    return None if one is None or other is None else True

@@ -1,0 +1,57 @@
+"""Iterations, one after the other or several at a time, and never more than asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+
+def each(count: int, workers: int, work: Callable[[int], bool]) -> None:
+    """Call `work` with 0, 1, … until it gives false, with at most `workers` calls at a time.
+
+    Calls that run when one gives false are finished, and none is begun after it. What `work`
+    raises is raised here, once all have ended.
+    """
+    if workers <= 1 or count <= 1:
+        for index in range(count):
+            if not work(index):
+                return
+        return
+    _Crew(count, work).run(min(workers, count))
+
+
+class _Crew:
+    """Threads that take the next index each, so that nothing waits in a queue."""
+
+    def __init__(self, count: int, work: Callable[[int], bool]) -> None:
+        self._count = count
+        self._work = work
+        self._next = 0
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._error: BaseException | None = None
+
+    def run(self, workers: int) -> None:
+        threads = [threading.Thread(target=self._take, daemon=True) for _ in range(workers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _take(self) -> None:
+        while (index := self._draw()) is not None:
+            try:
+                if not self._work(index):
+                    self._stopped = True
+            except BaseException as error:  # noqa: BLE001  (raised again in the thread that waits)
+                self._error = self._error or error
+                self._stopped = True
+
+    def _draw(self) -> int | None:
+        with self._lock:
+            if self._stopped or self._next >= self._count:
+                return None
+            self._next += 1
+            return self._next - 1

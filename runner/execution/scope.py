@@ -1,0 +1,80 @@
+"""Where a step stands in a run, and how conditions and values are computed there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runner.execution.outside import StepError
+from runner.model import Json
+from runner.planning import Condition
+from runner.planning.times import seconds
+from runner.templating import Renderer, TemplateError
+
+Scope = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A step's place in the run.
+
+    `label` is the same for each iteration, `key` unlike any other's, `indexes` the iterations
+    of the loops around it, the outermost first.
+    """
+
+    label: str = ""
+    key: str = ""
+    indexes: tuple[int, ...] = ()
+
+    def step(self, own: str) -> At:
+        """The place of a step below this one."""
+        if not self.label:
+            return At(own, own, self.indexes)
+        return At(f"{self.label}.{own}", f"{self.key}.{own}", self.indexes)
+
+    def item(self, index: int) -> At:
+        """The place of one iteration of this step."""
+        return At(self.label, f"{self.key}[{index}]", (*self.indexes, index))
+
+    @property
+    def index(self) -> Json:
+        """The iteration as envelopes show it: null, a number, or a list where loops nest."""
+        if not self.indexes:
+            return None
+        return self.indexes[0] if len(self.indexes) == 1 else list(self.indexes)
+
+
+def render(renderer: Renderer, scope: Mapping[str, Any], what: str) -> Json:
+    """A value. Raises StepError that names what it was for."""
+    try:
+        return renderer.render(scope)
+    except TemplateError as error:
+        raise StepError("template", f"{what}: {error.message}", error.hint) from error
+
+
+def render_seconds(renderer: Renderer, scope: Mapping[str, Any], what: str) -> float:
+    """A time in seconds. Raises StepError."""
+    try:
+        return seconds(render(renderer, scope, what))
+    except ValueError as error:
+        raise StepError(
+            "template", f"{what}: {error}", "write seconds, or a time such as 30s or 5m"
+        ) from error
+
+
+def holds(condition: Condition, scope: Mapping[str, Any]) -> bool:
+    """Whether a condition holds. Raises StepError where it gives neither true nor false."""
+    if condition.expression is None:
+        return condition.constant
+    try:
+        value = condition.expression.evaluate(scope)
+    except TemplateError as error:
+        raise StepError("template", f"{condition.source}: {error.message}", error.hint) from error
+    if not isinstance(value, bool):
+        raise StepError(
+            "template",
+            f"the condition {condition.source} gives {value!r:.80}, neither true nor false",
+            "compare it with something, or ask for its length",
+        )
+    return value

@@ -1,0 +1,107 @@
+"""Counts what became of calls, numbers the envelopes, and remembers what the summary names."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from runner.errors import ExitCode
+from runner.execution.scope import At
+from runner.model import Effect, Event, Finished, Json, Summary
+from runner.planning import Call, Work
+
+# How many changes, and how many doubts, the summary names; the report names them all.
+MAX_NAMED = 200
+
+# Failures that mean that the tracker cannot be used at all, and so exit code 4.
+UNUSABLE = frozenset(
+    {"connection_refused", "name_not_found", "cannot_connect", "tls", "unauthorized",
+     "payment_required", "cloudflare"}
+)  # fmt: skip
+
+
+class Tally:
+    """One lock for numbering, counting and emitting: envelopes come out whole and in order."""
+
+    def __init__(self, run_id: str, emit: Callable[[Event], None]) -> None:
+        self.summary = Summary(run_id)
+        self._emit = emit
+        self._lock = threading.RLock()
+        self._seq = 0
+
+    def emit(self, event: Event) -> None:
+        """Pass on an event that is no envelope."""
+        with self._lock:
+            self._emit(event)
+
+    def finish(self, at: At, work: Work, envelope: dict[str, Json]) -> None:
+        """Number an envelope, count it, and pass it on."""
+        with self._lock:
+            self._seq += 1
+            envelope["seq"] = self._seq
+            self._count(at, work, envelope)
+            self._emit(Finished(at.key, envelope))
+
+    def close(self) -> Summary:
+        """The summary, with the exit code that it comes to."""
+        summary = self.summary
+        if summary.unknown:
+            summary.exit_code = ExitCode.IN_DOUBT
+        elif summary.failed:
+            failure = (summary.first_failure or {}).get("error") or {}
+            unusable = failure.get("type") in UNUSABLE
+            summary.exit_code = ExitCode.UNREACHABLE if unusable else ExitCode.FAILED
+        return summary
+
+    def _count(self, at: At, work: Work, envelope: dict[str, Json]) -> None:
+        summary = self.summary
+        if envelope["skipped"] is not None:
+            summary.skipped += 1
+            return
+        if envelope["success"] is None:
+            summary.unknown += 1
+            if len(summary.doubtful) < MAX_NAMED:
+                summary.doubtful.append(describe(at, work, envelope))
+        elif envelope["success"]:
+            summary.succeeded += 1
+        else:
+            summary.failed += 1
+        if _has_changed(work, envelope):
+            summary.changed += 1
+            if len(summary.written) < MAX_NAMED:
+                summary.written.append(describe(at, work, envelope))
+        if not envelope["success"] and summary.first_failure is None:
+            summary.first_failure = envelope
+
+
+def _has_changed(work: Work, envelope: Mapping[str, Any]) -> bool:
+    """Whether a call changed the tracker: one whose conditions failed did so all the same."""
+    if not isinstance(work, Call) or work.operation.effect is Effect.READS:
+        return False
+    status = envelope["status"]
+    judged_after = (envelope["error"] or {}).get("type") in AFTER_THE_CALL
+    return bool(envelope["success"]) or (judged_after and status is not None and status < 300)
+
+
+# Failures of a call that itself succeeded.
+AFTER_THE_CALL = frozenset({"expectation", "until", "save"})
+
+
+def describe(at: At, work: Work, envelope: Mapping[str, Json]) -> str:
+    """A call in the summary: the step, what it asked for, and the id it was about or that came."""
+    if not isinstance(work, Call):
+        return at.key
+    operation = work.operation
+    data = envelope["data"]
+    entity = data.get("id") if isinstance(data, dict) else None
+    if entity is None and operation.needs_id and envelope["request"]:
+        entity = _entity_of(operation.path, envelope["request"]["url"])
+    shown = f"{at.key} ({operation})"
+    return shown if entity is None else f"{shown} id {entity}"
+
+
+def _entity_of(path: str, url: str) -> str | None:
+    """The id in a URL that was built from an operation's path."""
+    before = path.split("{id}", 1)[0]
+    return url.rsplit(before, 1)[-1].split("/", 1)[0].split("?", 1)[0] or None

@@ -1,0 +1,31 @@
+"""Turn a playbook document into a plan; never touches the network."""
+
+from runner.planning.building import build
+from runner.planning.plan import (
+    Block,
+    Call,
+    Condition,
+    Include,
+    Loop,
+    Plan,
+    Save,
+    SetValues,
+    Step,
+    Until,
+    Work,
+)
+
+__all__ = [
+    "Block",
+    "Call",
+    "Condition",
+    "Include",
+    "Loop",
+    "Plan",
+    "Save",
+    "SetValues",
+    "Step",
+    "Until",
+    "Work",
+    "build",
+]

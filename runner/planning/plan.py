@@ -1,0 +1,144 @@
+"""The plan: everything compiled and looked up, so that running is rendering, sending, judging."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from runner.catalogue import Operation
+from runner.inputs import Inputs
+from runner.model import Json, Place
+from runner.playbook import Document
+from runner.shapes import Shape
+from runner.templating import Expression, Renderer, Templates
+from runner.wire import Convert
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """An expression that must give true or false, with the place to point at where it does not."""
+
+    source: str
+    expression: Expression | None
+    constant: bool
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Repeat a call until a condition holds: how long to wait between, how often to try."""
+
+    condition: Condition
+    every: Renderer
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Write a value to a file: `form` is json, csv, text or raw."""
+
+    to: Renderer
+    value: Renderer | None
+    form: str | None
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the API. `retries` is how often it may be tried again where that is safe."""
+
+    operation: Operation
+    entity: Renderer | None
+    params: Renderer
+    body: Renderer | None
+    shape: Shape | None
+    parameter_shapes: Mapping[str, Shape]
+    convert: Convert | None
+    expect: tuple[Condition, ...]
+    until: Until | None
+    retries: int
+    timeout: Renderer | None
+    tracker: Renderer | None
+    save: Save | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetValues:
+    """Values computed without a call."""
+
+    values: Renderer
+    save: Save | None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Steps that run together."""
+
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """Another playbook; `declared` are its inputs as it declares them."""
+
+    plan: Plan
+    declared: Mapping[str, Json]
+    inputs: Renderer
+    tracker: Renderer | None
+
+
+Work = Call | SetValues | Block | Include
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A list to repeat a step over: what an item is called, how many at a time."""
+
+    items: Renderer
+    name: str
+    concurrency: Renderer
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of whatever kind.
+
+    `label` is its name, or its place in the list where it has none. `when_each` says that `when`
+    asks about the item, so that it is asked for each.
+    """
+
+    label: str
+    name: str | None
+    place: Place
+    when: Condition | None
+    when_each: bool
+    loop: Loop | None
+    on_error: str
+    work: Work
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A playbook that can run: its steps in order, its inputs, its vars still to be computed.
+
+    `started` is when the run began, which `today()` and its like go by. `kept` names the steps
+    that something refers to, so that what they gave must be kept; `*` stands for all.
+    """
+
+    name: str
+    file: str
+    fingerprint: str
+    steps: tuple[Step, ...]
+    last: tuple[Step, ...]
+    inputs: Inputs
+    variables: Mapping[str, Renderer]
+    outputs: Mapping[str, Renderer]
+    started: datetime
+    kept: frozenset[str]
+    document: Document = field(repr=False)
+    templates: Templates = field(repr=False)
+
+    def keeps(self, name: str | None) -> bool:
+        """Whether what the step of that name gives is needed later."""
+        return name is not None and (name in self.kept or "*" in self.kept)

@@ -1,0 +1,100 @@
+"""Requests as they leave: the address, the headers, the body; the key is added here alone."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from runner import __version__
+from runner.errors import RunnerError
+from runner.model import Request
+from runner.trackers import Tracker
+
+if TYPE_CHECKING:
+    import httpx
+
+Headers = list[tuple[bytes, bytes]]
+
+_OWN = frozenset({"api-key", "authorization", "host", "content-length", "transfer-encoding"})
+_BODILESS = frozenset({"GET", "HEAD", "DELETE"})
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+class Wire:
+    """Turns requests into httpx's, for one tracker; what they have in common is made once."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        parts = urlsplit(tracker.url)
+        self._base = tracker.url + "/"
+        self._start = tracker.url
+        self._extensions: dict[str, Any] = {"timeout": _timeouts(tracker.timeout)}
+        if tracker.resolve:
+            self._start = _moved(tracker.url, tracker.resolve)
+            self._extensions["sni_hostname"] = parts.hostname
+        agent = tracker.user_agent or f"keitaro-runner/{__version__}"
+        self._headers: Headers = [
+            (b"Host", parts.netloc.encode()),
+            (b"Api-Key", tracker.key.encode()),
+            (b"User-Agent", agent.encode()),
+            (b"Accept", b"application/json"),
+            (b"Accept-Encoding", b"gzip"),
+        ]
+
+    def request(self, request: Request) -> httpx.Request:
+        """The request, ready to leave.
+
+        `ValueError`, `TypeError` and httpx's `InvalidURL` mean that it cannot be written down;
+        `RunnerError` that it would take the key somewhere else, which is a bug.
+        """
+        import httpx  # noqa: PLC0415
+
+        if not request.url.startswith(self._base):
+            raise RunnerError(
+                "a request was about to leave for another address than its tracker's",
+                "nothing was sent; please report this as a bug",
+            )
+        content = b"" if request.body is None else _encode(request.body).encode()
+        extensions = self._extensions
+        if request.timeout is not None:
+            extensions = {**extensions, "timeout": _timeouts(request.timeout)}
+        return httpx.Request(
+            request.method,
+            self._start + request.url[len(self._base) - 1 :],
+            headers=self._all_headers(request, content),
+            stream=httpx.ByteStream(content),
+            extensions=extensions,
+        )
+
+    def _all_headers(self, request: Request, content: bytes) -> Headers:
+        headers = self._headers
+        if request.headers:
+            headers = _merged(headers, request)
+        if content:
+            headers = [*headers, (b"Content-Type", b"application/json")]
+        elif request.method in _BODILESS:
+            return headers
+        return [*headers, (b"Content-Length", b"%d" % len(content))]
+
+
+def _merged(headers: Headers, request: Request) -> Headers:
+    own = {name.lower(): value for name, value in request.headers.items()}
+    if refused := sorted(own.keys() & _OWN):
+        raise RunnerError(
+            f"the header {refused[0]} cannot be set by a request",
+            "the transport sets it, so that nothing else holds the key",
+        )
+    kept = [pair for pair in headers if pair[0].decode().lower() not in own]
+    return kept + [(name.encode("ascii"), value.encode("ascii")) for name, value in own.items()]
+
+
+def _timeouts(seconds: float) -> dict[str, float]:
+    return dict.fromkeys(("connect", "read", "write", "pool"), seconds)
+
+
+def _moved(url: str, address: str) -> str:
+    """The URL with the address in place of its host."""
+    parts = urlsplit(url)
+    host = f"[{address}]" if ":" in address else address
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}{parts.path}"

@@ -1,0 +1,296 @@
+"""Masking: what is told or looks secret is hidden, in every form, and JSON stays JSON."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from runner.errors import ExitCode, RunnerError
+from runner.masking import MASK, SHORTEST, Masker
+
+KEY = "3f2a9c0d4b5e6f708192a3b4c5d6e7f8"
+HARD = 'p@ß w"\\ör/d+1'
+
+
+def _php(text: str) -> str:
+    return json.dumps(text)[1:-1].replace("/", r"\/")
+
+
+def _within(prefix: str, suffix: str) -> Callable[[str], str]:
+    return lambda text: base64.b64encode(f"{prefix}{text}{suffix}".encode()).decode()
+
+
+def _url_safe(text: str) -> str:
+    return base64.urlsafe_b64encode(f"user:{text}".encode()).decode()
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "raw": lambda text: text,
+    "json": lambda text: json.dumps(text)[1:-1],
+    "json, not ASCII": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    "json in json": lambda text: json.dumps(json.dumps(text))[1:-1],
+    "json as PHP writes it": _php,
+    "percent": urllib.parse.quote,
+    "percent, slashes too": lambda text: urllib.parse.quote(text, safe=""),
+    "percent, as httpx does": lambda text: urllib.parse.quote(text, safe="!$&'()*+,;=:@/?"),
+    "percent, lower case": lambda text: urllib.parse.quote(text, safe="").swapcase().swapcase(),
+    "percent, every byte": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+    "percent, twice": lambda text: urllib.parse.quote(urllib.parse.quote(text, safe=""), safe=""),
+    "plus": urllib.parse.quote_plus,
+    "html": html.escape,
+    "base64": _within("", ""),
+    "base64, one before": _within("a", "z"),
+    "base64, two before": _within("ab", "yz"),
+    "base64, user": _within("user:", ""),
+    "base64url": _url_safe,
+    "base64 of json": lambda text: base64.b64encode(json.dumps({"k": text}).encode()).decode(),
+    "hex": lambda text: text.encode().hex(),
+    "HEX": lambda text: text.encode().hex().upper(),
+}
+
+
+def _kernel(form: str, secret: str) -> str:
+    """What of the encoded secret must be gone; of base64, its middle, which nothing alters."""
+    written = FORMS[form](secret)
+    if not form.startswith("base64"):
+        return written
+    inner = base64.b64encode(secret.encode()).decode()
+    return written[12:-8] if len(inner) > 24 else written
+
+
+def _atoms(value: object) -> Iterator[str]:
+    """Every string, key and number of a JSON value, as text."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield key
+            yield from _atoms(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _atoms(part)
+    elif not isinstance(value, bool) and value is not None:
+        yield str(value)
+
+
+@pytest.mark.parametrize("secret", [KEY, HARD, "пароль-пароль", "1234567", "!!??;;"], ids=str)
+@pytest.mark.parametrize("form", FORMS)
+def test_no_form_of_a_secret_survives(form: str, secret: str) -> None:
+    """Whatever encoded the secret, neither text, values, keys nor the line show it."""
+    masker = Masker([secret])
+    gone, told = _kernel(form, secret), f"before {FORMS[form](secret)} after"
+    assert gone not in masker.text(told)
+    assert MASK in masker.text(told)
+    for value in (told, [told], {"x": {told: 1}}, {"x": [{"y": told}]}):
+        line = masker.line(value)
+        assert MASK in line
+        assert not any(gone in atom for atom in _atoms(json.loads(line)))
+        assert json.loads(line) == masker.json(value)
+
+
+def test_what_stands_around_a_secret_stays() -> None:
+    """Only the secret goes, so that the message can still be read."""
+    assert Masker([KEY]).text(f"the key {KEY} is wrong") == "the key *** is wrong"
+
+
+def test_a_line_without_secrets_is_plain_compact_json() -> None:
+    """What holds nothing secret is written as it is, in UTF-8."""
+    value = {"name": "Запуск", "n": [1, 2.5, None, True], "e": {}, "headers": {"Api-Key": "***"}}
+    assert Masker([KEY]).line(value) == json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def test_numbers_that_tell_a_secret_are_masked() -> None:
+    """A numeric password is hidden where JSON writes it as a number; other numbers stay."""
+    masker = Masker(["987654"])
+    assert masker.json([987654, 19876540, 1.987654, 98765, True]) == [MASK, MASK, MASK, 98765, True]
+
+
+def test_keys_that_become_the_same_stay_apart() -> None:
+    """Two keys that differ in secrets only are both kept."""
+    assert Masker(["secret1", "secret2"]).json({"secret1": 1, "secret2": 2}) == {
+        "***": 1,
+        "******": 2,
+    }
+
+
+def test_longest_secret_goes_first() -> None:
+    """A secret that holds another is hidden whole, in whichever order they were told."""
+    for secrets in (["abcd", "abcdefgh"], ["abcdefgh", "abcd"]):
+        assert Masker(secrets).text("xabcdefghx abcd") == "x***x ***"
+
+
+def test_hiding_does_not_bring_a_secret_together() -> None:
+    """What the mask itself completes to a secret is hidden in turn."""
+    assert Masker(["****"]).text("*****") == MASK
+
+
+def test_white_space_around_a_secret_may_be_missing() -> None:
+    """A secret read with its line break is also hidden without it."""
+    assert Masker(["hunter22\n"]).text("hunter22.") == "***."
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("api_key", "apiKey", "Api-Key", "x_api_key", "avscan_key", "Authorization", "password"),
+        *("new_password", "new_password_confirmation", "token", "accessToken", "client_secret"),
+        *("Cookie", "Set-Cookie", "PASSWORD"),
+    ],
+)
+def test_sensitive_fields_are_masked(name: str) -> None:
+    """A field that is secret by its name is hidden though nobody told its value."""
+    masker = Masker()
+    value = {"a": {name: "x1"}, "b": [{name: 12}], "c": {name: ["x1", "y"]}, "d": {name: 1}}
+    expected = {
+        "a": {name: MASK},
+        "b": [{name: MASK}],
+        "c": {name: [MASK, MASK]},
+        "d": {name: MASK},
+    }
+    assert masker.json(value) == expected
+    assert json.loads(masker.line(value)) == expected
+    assert json.loads(masker.line({name: "x", "and": 1})) == {name: MASK, "and": 1}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *({"token": ""}, {"token": None}, {"password": True}, {"keyword": "shoes"}),
+        *({"token": {"type": "x"}}, {"primary_key": 5}, {"confirmation": "yes"}, {"tokens": 3}),
+        *({"text": 'the "token": is'}, {"text": '{"key": 1}'}, {"region": "x", "position": 1}),
+    ],
+    ids=str,
+)
+def test_what_only_looks_sensitive_stays(value: object) -> None:
+    """Empty values, flags and names that merely resemble a secret's are left alone."""
+    assert Masker().json(value) == value
+    assert json.loads(Masker().line(value)) == value
+
+
+def test_sensitive_fields_within_text_are_masked() -> None:
+    """JSON inside a string is looked through, and so is JSON that was cut short."""
+    masker = Masker()
+    assert masker.text('{"password": "x\\"y", "n": 1.5}') == '{"password":"***","n":1.5}'
+    assert masker.text('{"n": 1, "password": "x\\"y, and') == '{"n": 1, "password":"***"'
+    once = json.dumps({"token": "sesame", "list": {"cookie": ["sesame"]}})
+    twice = json.dumps({"parameters": once})
+    for told in (once, twice, json.dumps({"again": twice})):
+        assert "sesame" not in masker.text(told)
+        assert "sesame" not in masker.line({"response": told})
+
+
+def test_json_that_python_only_allows_becomes_text() -> None:
+    """NaN, infinity and lone surrogates leave valid JSON in UTF-8."""
+    line = Masker([KEY]).line({"a": math.nan, "b": [math.inf, -math.inf], "c": KEY, "d": "ж\ud800"})
+    line.encode()
+    assert json.loads(line, parse_constant=pytest.fail) == {
+        "a": "nan",
+        "b": ["inf", "-inf"],
+        "c": MASK,
+        "d": "ж\ud800",
+    }
+
+
+def test_what_is_nested_too_deeply_is_hidden() -> None:
+    """Nesting beyond reason ends in the mask and not in a crash."""
+    deep: object = KEY
+    for _ in range(100_000):
+        deep = [deep]
+    line = Masker([KEY]).line({"a": deep})
+    assert MASK in line
+    assert KEY not in line
+
+
+def test_text_with_json_nested_too_deeply_is_left_standing() -> None:
+    """A string that opens thousands of brackets is no reason to crash."""
+    told = "[" * 100_000 + '{"token":"sesame"}'
+    assert "sesame" not in Masker().text(told)
+
+
+def test_short_secrets_are_refused_without_being_told() -> None:
+    """A secret too short to be hidden is refused, since half the report would go with it."""
+    with pytest.raises(RunnerError) as caught:
+        Masker(["a7"])
+    assert "a7" not in caught.value.message + caught.value.hint
+    assert caught.value.code is ExitCode.USAGE
+    assert Masker(["a" * SHORTEST]).text("aaaa") == MASK
+
+
+def test_an_empty_secret_hides_nothing() -> None:
+    """An input that was left empty is no secret."""
+    masker = Masker([""])
+    masker.add("")
+    assert masker.text("text") == "text"
+
+
+def test_repr_tells_no_secret() -> None:
+    """Neither the masker's own repr nor its string shows what it hides."""
+    assert KEY not in f"{Masker([KEY])!r} {Masker([KEY])}"
+
+
+def test_text_made_to_be_slow_is_not() -> None:
+    """No input makes the patterns backtrack: a megabyte of near misses takes a second or so."""
+    masker = Masker([HARD, "a\\\\\\\\\\\\b", '""""'])
+    started = time.perf_counter()
+    for told in (
+        "\\" * 200_000,
+        "p@" + "\\" * 200_000,
+        '"' * 200_000,
+        '"token":"' + "\\" * 200_000,
+    ):
+        masker.text(told + "x")
+        masker.line([told + "x"])
+    assert time.perf_counter() - started < 5
+
+
+_ALPHABET = st.characters(codec="utf-8", exclude_characters='",:[]{}')
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(max_size=8) | st.sampled_from(["token", "api_key"]), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    secret=st.text(_ALPHABET, min_size=4, max_size=40),
+    form=st.sampled_from(sorted(FORMS)),
+    around=st.tuples(st.text(max_size=5), st.text(max_size=5)),
+    value=_JSON,
+    as_key=st.booleans(),
+)
+@example(secret="****", form="raw", around=("*", "*"), value=None, as_key=False)
+def test_a_random_secret_never_survives(
+    secret: str, form: str, around: tuple[str, str], value: object, as_key: bool
+) -> None:
+    """Any secret, in any encoding, anywhere in any structure, is gone; the line stays JSON."""
+    assume(secret.strip() and secret not in "null true false nan inf -inf ***")
+    told = f"{around[0]}{FORMS[form](secret)}{around[1]}"
+    masker = Masker([secret])
+    whole = {told: value} if as_key else [value, {"x": told}]
+    line = masker.line(whole)
+    parsed = json.loads(line, parse_constant=pytest.fail)
+    gone = secret if form.startswith("base64") else FORMS[form](secret)
+    assert not any(gone in atom for atom in [*_atoms(parsed), masker.text(told)])
+    if form.startswith("base64, "):
+        assert base64.b64encode(secret.encode()).decode().rstrip("=")[:-1] not in line
+    assert "\n" not in line
+    line.encode()
+
+
+@given(value=_JSON)
+def test_a_line_says_what_the_masked_value_says(value: object) -> None:
+    """The fast way and the thorough way give the same JSON."""
+    masker = Masker([KEY])
+    assert json.loads(masker.line(value)) == json.loads(json.dumps(masker.json(value)))

@@ -174,12 +174,39 @@ class StepStarted:
 class Finished:
     """An envelope, as `schemas/envelope.schema.json` describes it; `line` is its JSON text.
 
-    `key` tells the call apart from all others of the run.
+    `key` tells the call apart from all others of the run, `digest` is that of its intent;
+    `hidden` leads to the parts of the data that were masked.
     """
 
     key: str
     envelope: Mapping[str, Json]
     line: str = ""
+    digest: str = ""
+    hidden: tuple[tuple[str | int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A call that changes something is about to leave: written down before it does.
+
+    `digest` is a fingerprint of the request with its secrets hidden.
+    """
+
+    key: str
+    resource: str
+    operation: str
+    method: str
+    url: str
+    body: Json
+    digest: str
+    tracker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """The steps are over and `finally` begins; `success` is that of the steps."""
+
+    success: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,18 +219,20 @@ class Retrying:
     reason: str
 
 
-Event = StepStarted | Retrying | Finished
+Event = StepStarted | Intent | Phase | Retrying | Finished
 
 
 @dataclass(slots=True)
 class Summary:
     """What became of a run: counts of calls, what was written, and the first failure.
 
-    `written` names the first changes with their ids, `doubtful` every unknown outcome;
-    `not_run` counts the steps that the run did not come to.
+    `written` names the first changes with their ids, `doubtful` the unknown outcomes; `not_run`
+    counts the steps that the run did not come to, `restored` the calls that an earlier part of
+    the run had made.
     """
 
     run: str
+    restored: int = 0
     succeeded: int = 0
     changed: int = 0
     failed: int = 0

@@ -1,29 +1,44 @@
-"""One plan on its trackers: makes the transports, masks every event, feeds the sinks."""
+"""One plan on its trackers: makes the transports, masks every event, feeds journal and sinks."""
 
 from __future__ import annotations
 
+import hashlib
 import random
 import secrets as randomness
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from runner import execution
+from runner.errors import RunnerError
+from runner.execution.past import Past
+from runner.journal import Writer
 from runner.masking import Masker
-from runner.model import Event, Finished, Json, Reach, Summary
+from runner.model import Event, Finished, Intent, Json, Reach, Request, Retrying, Summary
 from runner.planning import Plan
 from runner.saving import save
 from runner.trackers import Trackers
 from runner.transport import Limits, Transport
 
 Sink = Callable[[Event], None]
+Trail = tuple[str | int, ...]
+
+# Of the values that trackers call secret: how long one must be to be hidden wherever it appears,
+# and how many a run hides so.
+MIN_PASSED_ON = 6
+MOST_PASSED_ON = 64
 
 
 class SystemClock:
-    """The machine's own time."""
+    """The machine's own time; a sleep ends early once the run is asked to stop."""
+
+    def __init__(self, stop: threading.Event | None = None) -> None:
+        self._stop = stop or threading.Event()
 
     def now(self) -> datetime:
         """The date and time, in UTC."""
@@ -34,36 +49,52 @@ class SystemClock:
         return time.perf_counter()
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
+        """Wait. What runs after a request to stop waits in full."""
+        if self._stop.is_set():
+            time.sleep(seconds)
+        else:
+            self._stop.wait(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run goes about it: `rate` is calls a second, `None` for no limit of our own."""
+
+    tracker: str | None = None
+    rate: float | None = None
+    most_destroyed: int | None = None
+    folder: Path | None = None
+    limits: Limits | None = None
 
 
 class Session:
     """Holds what a run needs from outside, and closes it: a context manager.
 
-    `masker` knows every secret of the run; whatever is written or shown goes through it.
+    `masker` knows every secret of the run; whatever is written or shown goes through it. `stop`
+    asks the run to stop after the call under way.
     """
 
     def __init__(
         self,
         trackers: Trackers,
+        options: Options | None = None,
         *,
-        tracker: str | None = None,
-        limits: Limits | None = None,
-        clock: execution.Clock | None = None,
         environ: Mapping[str, str] | None = None,
-        folder: Path | None = None,
-        rate: float | None = None,
+        clock: execution.Clock | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         self._trackers = trackers
-        self._default = tracker
-        self._limits = limits
-        self._clock = clock or SystemClock()
+        self._options = options or Options()
         self._environ = dict(environ or {})
-        self._folder = folder or Path.cwd()
-        self._pacer = execution.Pacer(self._clock.monotonic, self._clock.sleep, rate)
+        self._stop = stop or threading.Event()
+        self._clock = clock or SystemClock(self._stop)
         self._stack = ExitStack()
         self._reaches: dict[str | None, Reach] = {}
+        self._lock = threading.Lock()
+        # The first sink that could not be written: nothing more is sent then.
+        self.broken: Exception | None = None
+        self._passed_on: dict[str, list[Trail]] = {}
+        self._taken = 0
         self.masker = Masker(())
 
     def __enter__(self) -> Session:
@@ -72,47 +103,145 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def run(self, plan: Plan, sinks: Iterable[Sink]) -> Summary:
-        """Run a plan, each event masked and given to every sink in turn. Raises RunnerError."""
+    def find(self, name: str | None) -> Reach:
+        """The tracker of that name, `None` for the run's own. Raises RunnerError."""
+        key = name or self._options.tracker
+        with self._lock:
+            if key not in self._reaches:
+                tracker = self._trackers.get(key)
+                for secret in tracker.secrets:
+                    self.masker.add(secret)
+                transport = self._stack.enter_context(
+                    Transport(tracker, limits=self._options.limits)
+                )
+                self._reaches[key] = Reach(tracker.name, tracker.url, tracker.api, transport.send)
+            return self._reaches[key]
+
+    def run(
+        self,
+        plan: Plan,
+        sinks: Iterable[Sink],
+        *,
+        run_id: str,
+        journal: Writer | None = None,
+        past: Past | None = None,
+    ) -> Summary:
+        """Run a plan, each event masked and given to the journal and to every sink in turn.
+
+        A sink that cannot be written ends the run before its next call; `broken` says why.
+        Raises RunnerError where the run cannot begin.
+        """
+        self.find(None)
         for secret in plan.inputs.secrets:
             self.masker.add(secret)
-        ready = list(sinks)
-
-        def emit(event: Event) -> None:
-            masked = self._mask(event)
-            for sink in ready:
-                sink(masked)
-
+        self._passed_on = _references(plan)
         outside = execution.Outside(
-            find=self._find,
-            emit=emit,
+            find=self.find,
+            emit=self._emitter(journal, list(sinks)),
             save=self._save,
             hide=self.masker.add,
             environ=self._environ,
             clock=self._clock,
             draw=random.random,
-            pacer=self._pacer,
+            pacer=execution.Pacer(self._clock.monotonic, self._clock.sleep, self._options.rate),
+            digest=self._digest,
+            stopping=lambda: self._stop.is_set() or self.broken is not None,
+            past=past or Past(),
+            most_destroyed=self._options.most_destroyed,
         )
-        return execution.run(plan, outside, new_run_id(plan.started))
+        return execution.run(plan, outside, run_id)
 
-    def _save(self, name: str, form: str | None, value: Json, columns: tuple[str, ...]) -> None:
-        save(self._folder, name, form, value, columns)
+    def _emitter(self, journal: Writer | None, sinks: list[Sink]) -> Callable[[Event], None]:
+        def emit(event: Event) -> None:
+            masked = self._mask(event)
+            if journal is not None:
+                self._to_journal(journal, masked)
+            for sink in list(sinks):
+                try:
+                    sink(masked)
+                except (OSError, ValueError) as error:
+                    self.broken = self.broken or error
+                    sinks.remove(sink)
+
+        return emit
+
+    def _to_journal(self, journal: Writer, event: Event) -> None:
+        """An intent that cannot be written keeps its call from leaving; an outcome ends the run."""
+        try:
+            journal(event)
+        except RunnerError as error:
+            self.broken = self.broken or error
+            if isinstance(event, Intent):
+                raise
 
     def _mask(self, event: Event) -> Event:
-        if not isinstance(event, Finished):
-            return event
-        line = self.masker.line(event.envelope)
-        return replace(event, envelope=self.masker.json(event.envelope), line=line)
+        if isinstance(event, Finished):
+            line, masked = self.masker.both(event.envelope)
+            data = event.envelope["data"]
+            hidden = tuple(_differences(data, masked["data"], ("data",)))
+            if hidden and self._passed_on:
+                self._hide_passed_on(event.envelope, hidden)
+            return replace(event, envelope=masked, line=line, hidden=hidden)
+        if isinstance(event, Intent):
+            url, body = self.masker.text(event.url), self.masker.json(event.body)
+            return replace(event, url=url, body=body)
+        if isinstance(event, Retrying):
+            return replace(event, reason=self.masker.text(event.reason))
+        return event
 
-    def _find(self, name: str | None) -> Reach:
-        key = name or self._default
-        if key not in self._reaches:
-            tracker = self._trackers.get(key)
-            for secret in tracker.secrets:
-                self.masker.add(secret)
-            transport = self._stack.enter_context(Transport(tracker, limits=self._limits))
-            self._reaches[key] = Reach(tracker.name, tracker.url, tracker.api, transport.send)
-        return self._reaches[key]
+    def _hide_passed_on(self, envelope: Mapping[str, Json], hidden: Iterable[Trail]) -> None:
+        """What a tracker calls secret stays so where a later step passes it on.
+
+        Only what a reference leads to, and not whole loops of it: each secret slows down the
+        masking of every line.
+        """
+        step = str(envelope["step"]).rpartition(".")[2]
+        for trail in hidden:
+            led = any(_meet(keys, trail) for keys in self._passed_on.get(step, ()))
+            value: Any = envelope
+            for part in trail:
+                value = value[part]
+            if led and isinstance(value, str) and len(value) >= MIN_PASSED_ON:
+                with self._lock:
+                    self._taken += 1
+                    if self._taken <= MOST_PASSED_ON:
+                        self.masker.add(value)
+
+    def _digest(self, request: Request) -> str:
+        """A fingerprint of a request with its secrets hidden: equal where the same is sent."""
+        text = self.masker.line([request.method, request.url, request.body])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def _save(self, name: str, form: str | None, value: Json, columns: tuple[str, ...]) -> None:
+        save(self._options.folder or Path.cwd(), name, form, value, columns)
+
+
+def _references(plan: Plan) -> dict[str, list[Trail]]:
+    """What expressions refer to of each step, as trails into its envelope."""
+    found: dict[str, list[Trail]] = {}
+    for reference in plan.templates.references():
+        if reference.root == "steps" and reference.keys:
+            found.setdefault(str(reference.keys[0]), []).append(reference.keys[1:])
+    return found
+
+
+def _meet(keys: Trail, trail: Trail) -> bool:
+    """Whether a reference leads to a hidden part, or to something that holds it."""
+    return keys[: len(trail)] == trail[: len(keys)]
+
+
+def _differences(value: Any, masked: Any, trail: Trail) -> Iterable[Trail]:
+    """Where masking changed a value: the trails of the parts that are hidden."""
+    if value is masked:
+        return
+    if isinstance(value, dict) and isinstance(masked, dict) and value.keys() == masked.keys():
+        for key, part in value.items():
+            yield from _differences(part, masked[key], (*trail, key))
+    elif isinstance(value, list) and isinstance(masked, list) and len(value) == len(masked):
+        for index, part in enumerate(value):
+            yield from _differences(part, masked[index], (*trail, index))
+    elif value != masked:
+        yield trail
 
 
 def new_run_id(moment: datetime) -> str:

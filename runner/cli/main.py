@@ -15,6 +15,7 @@ from runner.errors import ExitCode, RunnerError
 _COMMANDS = {
     "run": ("runner.cli.run", "Run a playbook, and write a report of envelopes."),
     "validate": ("runner.cli.validate", "Find every mistake in playbooks; send nothing."),
+    "runs": ("runner.cli.runs", "List the runs that were kept, and what became of each."),
     "emulate": ("runner.cli.emulate", "Start a stand-in tracker on this machine."),
     "schema": ("runner.cli.schema", "Print a bundled JSON Schema."),
 }

@@ -1,4 +1,4 @@
-"""`run`: a playbook against a tracker, or against the emulator."""
+"""`run`: a playbook against a tracker or the emulator, from its beginning or where it ended."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from runner import inputs
 from runner.catalogue import Catalogue
+from runner.cli.consent import require_consent
 from runner.cli.output import painter, say
+from runner.cli.stopping import stop_on_signals
 from runner.errors import ExitCode, RunnerError
 from runner.model import Json, Severity, Summary
 from runner.planning import Plan, build
@@ -22,9 +25,53 @@ from runner.playbook import Document, read
 from runner.report.console import Console, draw
 from runner.validation import Rules, check
 
+if TYPE_CHECKING:
+    from runner.journal import History, RunFolder
+    from runner.session import Session
 
-@click.command("run")
-@click.argument("playbook")
+MOST_DESTROYED = 20
+_LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the command line asked for."""
+
+    playbook: str | None
+    given: tuple[str, ...]
+    inputs_file: str | None
+    report: str | None
+    tracker: str | None
+    trackers_file: Path | None
+    emulator: bool
+    insecure: bool
+    resume: str | None
+    in_doubt: tuple[str, ...]
+    accept_changes: bool
+    state_dir: str | None
+    yes: tuple[str, ...]
+    max_destroy: int
+    rate: float | None
+    quiet: bool
+
+
+class _RunCommand(click.Command):
+    """`--resume` and `--yes` take a value or none, and never the playbook that comes after them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        from runner.journal.store import RUN_ID  # noqa: PLC0415
+
+        ready: list[str] = []
+        for arg in args:
+            if ready and ready[-1] == f"--resume={_LATEST}" and RUN_ID.match(arg):
+                ready[-1] = f"--resume={arg}"
+            else:
+                ready.append({"--resume": f"--resume={_LATEST}", "--yes": "--yes=*"}.get(arg, arg))
+        return super().parse_args(ctx, ready)
+
+
+@click.command("run", cls=_RunCommand)
+@click.argument("playbook", required=False)
 @click.option(
     "--input",
     "given",
@@ -44,33 +91,74 @@ from runner.validation import Rules, check
 )
 @click.option("--emulator", is_flag=True, help="Run against a stand-in tracker, made for this run.")
 @click.option("--insecure", is_flag=True, help="Allow plain http to a host that is not this one.")
+@click.option(
+    "--resume",
+    metavar="[RUN]",
+    help="Go on with a run that ended before its end: the latest, or the one named.",
+)
+@click.option(
+    "--in-doubt",
+    multiple=True,
+    metavar="STEP=WORD",
+    help="What became of a call in doubt: done, retry, or id:123. May be repeated.",
+)
+@click.option("--accept-changes", is_flag=True, help="Resume though what has run was changed.")
+@click.option(
+    "--state-dir",
+    metavar="DIR",
+    help="Where runs are kept.  [default: KEITARO_STATE_DIR, or .keitaro beside the playbook]",
+)
+@click.option(
+    "--yes",
+    multiple=True,
+    metavar="[STEP]",
+    help="Destroy without being asked; a step without a bound must be named: --yes=STEP.",
+)
+@click.option(
+    "--max-destroy",
+    type=click.IntRange(min=0),
+    default=MOST_DESTROYED,
+    show_default=True,
+    help="How many calls that destroy the run may make.",
+)
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many calls a second."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say only what failed.")
-def command(
-    playbook: str,
-    given: tuple[str, ...],
-    inputs_file: str | None,
-    report: str | None,
-    tracker: str | None,
-    trackers_file: Path | None,
-    emulator: bool,
-    insecure: bool,
-    quiet: bool,
-) -> None:
+def command(**options: Any) -> None:
     """Run PLAYBOOK (- is standard input) and exit with what became of it.
 
-    The whole playbook is validated first: nothing is sent from one with an error.
+    The whole playbook is validated first: nothing is sent from one with an error. Each call that
+    changes something is written down before it leaves, so that a run that was killed can go on
+    with --resume and does nothing twice.
     """
-    document, rules = _checked(playbook)
-    plan = build(document, rules, _inputs(document, given, inputs_file), datetime.now(UTC))
+    asked = _Asked(**options)
     with ExitStack() as stack:
-        environ = dict(os.environ)
-        if emulator:
-            if tracker or trackers_file:
-                raise click.UsageError("--emulator stands in for a tracker: name none beside it")
-            environ |= stack.enter_context(_emulated())
-        stream = stack.enter_context(_report_stream(report))
-        summary = _execute(plan, environ, stream, tracker, trackers_file, insecure, quiet)
-    raise click.exceptions.Exit(summary.exit_code)
+        exit_code = _run(asked, stack)
+    raise click.exceptions.Exit(exit_code)
+
+
+def _run(asked: _Asked, stack: ExitStack) -> int:
+    from runner.session import Options, Session  # noqa: PLC0415  (the HTTP library comes with it)
+    from runner.trackers import Trackers  # noqa: PLC0415
+
+    resumed = _find_resumed(asked)
+    document, rules = _checked(asked.playbook or (resumed[1].head["file"] if resumed else "-"))
+    plan = _plan(document, rules, asked, resumed[1] if resumed else None)
+    environ = dict(os.environ)
+    if asked.emulator:
+        environ |= stack.enter_context(_emulated(asked))
+    else:
+        require_consent(plan, asked.yes)
+    stop = stack.enter_context(stop_on_signals())
+    trackers = Trackers(asked.trackers_file, environ, insecure=asked.insecure)
+    options = Options(tracker=asked.tracker, rate=asked.rate, most_destroyed=asked.max_destroy)
+    session = stack.enter_context(Session(trackers, options, environ=environ, stop=stop))
+    summary = _execute(asked, plan, session, resumed, rules.catalogue, stack)
+    return int(summary.exit_code)
+
+
+# -- the playbook ---------------------------------------------------------------------------------
 
 
 def _checked(playbook: str) -> tuple[Document, Rules]:
@@ -87,19 +175,32 @@ def _checked(playbook: str) -> tuple[Document, Rules]:
     return document, rules
 
 
-def _inputs(document: Document, given: tuple[str, ...], file: str | None) -> inputs.Inputs:
+def _plan(document: Document, rules: Rules, asked: _Asked, history: History | None) -> Plan:
     declared = document.data.get("inputs")
-    values: Mapping[str, Json] = {}
-    if file:
-        text = sys.stdin.read() if file == "-" else _read(file)
-        values = inputs.read_file(text, file)
-    texts = dict(_pair(text) for text in given)
-    asked = {}
-    if sys.stdin.isatty() and sys.stderr.isatty():
-        for name in inputs.missing_secrets(declared, values, os.environ):
-            if name not in texts:
-                asked[name] = click.prompt(f"{name} (not shown)", hide_input=True, err=True)
-    return inputs.resolve(declared, texts=texts, values=values, environ=os.environ, secrets=asked)
+    values: dict[str, Json] = {}
+    moment = datetime.now(UTC)
+    if history is not None:
+        was = history.head["inputs"]
+        values = {name: was[name] for name in was if name in (declared or {})}
+        moment = datetime.fromisoformat(history.head["started_at"])
+    if asked.inputs_file:
+        text = sys.stdin.read() if asked.inputs_file == "-" else _read(asked.inputs_file)
+        values |= inputs.read_file(text, asked.inputs_file)
+    texts = dict(_pair(text) for text in asked.given)
+    found = inputs.resolve(
+        declared, texts=texts, values=values, environ=os.environ,
+        secrets=_ask_secrets(declared, {**values, **texts}),
+    )  # fmt: skip
+    return build(document, rules, found, moment)
+
+
+def _ask_secrets(declared: Json, known: Mapping[str, Json]) -> dict[str, str]:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return {}
+    return {
+        name: click.prompt(f"{name} (not shown)", hide_input=True, err=True)
+        for name in inputs.missing_secrets(declared, known, os.environ)
+    }
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -116,8 +217,113 @@ def _read(file: str) -> str:
         raise RunnerError(f"cannot read {file}: {error}", "check the path") from error
 
 
+# -- the run --------------------------------------------------------------------------------------
+
+
+def _find_resumed(asked: _Asked) -> tuple[RunFolder, History] | None:
+    from runner.journal import Store, read_history, state_folder  # noqa: PLC0415
+
+    if not asked.resume:
+        if not asked.playbook:
+            raise click.UsageError("a PLAYBOOK is missing")
+        if asked.in_doubt or asked.accept_changes:
+            raise click.UsageError("--in-doubt and --accept-changes go with --resume")
+        return None
+    if asked.emulator:
+        raise click.UsageError("a run on the emulator cannot be resumed: it forgets all")
+    path = Path(asked.playbook) if asked.playbook and asked.playbook != "-" else None
+    store = Store(state_folder(path, asked.state_dir, os.environ))
+    run = None if asked.resume == _LATEST else asked.resume
+    folder = store.find(run, path)
+    history = read_history(folder.journal)
+    if history.is_complete:
+        raise RunnerError(f"the run {folder.id} is complete: there is nothing to resume")
+    return folder, history
+
+
+def _execute(
+    asked: _Asked,
+    plan: Plan,
+    session: Session,
+    resumed: tuple[RunFolder, History] | None,
+    catalogue: Catalogue,
+    stack: ExitStack,
+) -> Summary:
+    from runner import runs  # noqa: PLC0415
+    from runner.execution.past import Past  # noqa: PLC0415
+    from runner.journal import Store, state_folder  # noqa: PLC0415
+    from runner.report import JsonLines  # noqa: PLC0415
+    from runner.session import Sink, new_run_id  # noqa: PLC0415
+
+    here = session.find(None)
+    run: runs.OpenRun | None = None
+    past = Past()
+    if resumed is not None:
+        folder, history = resumed
+        past = _past(asked, plan, session, history, catalogue)
+        run = stack.enter_context(runs.go_on(folder, history, datetime.now(UTC)))
+    elif not asked.emulator:
+        path = Path(plan.file)
+        store = Store(state_folder(None if plan.file == "<stdin>" else path, asked.state_dir,
+                                   os.environ))  # fmt: skip
+        run = stack.enter_context(runs.begin(store, new_run_id(plan.started), plan, path, here))
+    stream = stack.enter_context(_report_stream(asked.report))
+    if stream and resumed is not None:
+        for line in resumed[1].lines():
+            stream.write(line + "\n")
+    console = Console(say, painter(), quiet=asked.quiet)
+    sinks: list[Sink] = [JsonLines(stream), console] if stream else [console]
+    run_id = run.id if run else new_run_id(plan.started)
+    summary = session.run(
+        plan, sinks, run_id=run_id, journal=run.journal if run else None, past=past
+    )
+    _close(summary, session, run)
+    console.summary(summary)
+    if run and summary.exit_code != ExitCode.OK:
+        say(f"to go on: keitaro-runner run {plan.file} --resume {run.id}")
+    return summary
+
+
+def _past(
+    asked: _Asked, plan: Plan, session: Session, history: History, catalogue: Catalogue
+) -> Any:
+    from runner import runs  # noqa: PLC0415
+    from runner.journal import read_decisions  # noqa: PLC0415
+    from runner.resuming import Memory  # noqa: PLC0415
+
+    if not asked.accept_changes:
+        runs.check_same(history, plan, session.find(None))
+    memory = Memory(
+        history,
+        catalogue,
+        session.find,
+        read_decisions(asked.in_doubt),
+        session.masker.add,
+        strict=not asked.accept_changes,
+    )
+    memory.check()
+    return memory
+
+
+def _close(summary: Summary, session: Session, run: Any) -> None:
+    """Note the end; a sink that could not be written makes the run a failed one."""
+    if session.broken is not None:
+        reason = getattr(session.broken, "strerror", None) or str(session.broken)
+        say(f"error: stopped, since the report or the journal cannot be written: {reason}")
+        summary.interrupted = False
+        if summary.exit_code in {ExitCode.OK, ExitCode.INTERRUPTED}:
+            summary.exit_code = ExitCode.FAILED
+    if run is not None:
+        try:
+            run.end(summary)
+        except RunnerError as error:
+            say(f"error: {error.message}")
+
+
 @contextmanager
-def _emulated() -> Iterator[dict[str, str]]:
+def _emulated(asked: _Asked) -> Iterator[dict[str, str]]:
+    if asked.tracker or asked.trackers_file:
+        raise click.UsageError("--emulator stands in for a tracker: name none beside it")
     # A run on a real tracker needs none of it.
     from runner.emulator import Emulator, sample_seed  # noqa: PLC0415
 
@@ -132,32 +338,12 @@ def _report_stream(name: str | None) -> Iterator[TextIO | None]:
     elif name == "-":
         yield sys.stdout
     else:
-        try:
-            with Path(name).open("w", encoding="utf-8") as stream:
-                yield stream
-        except OSError as error:
-            raise RunnerError(f"cannot write {name}: {error.strerror}", "check the path") from error
+        with _opened(name) as stream:
+            yield stream
 
 
-def _execute(
-    plan: Plan,
-    environ: Mapping[str, str],
-    stream: TextIO | None,
-    tracker: str | None,
-    trackers_file: Path | None,
-    insecure: bool,
-    quiet: bool,
-) -> Summary:
-    # Only now: a playbook with a mistake, and every other command, is spared the HTTP library.
-    from runner.report import JsonLines  # noqa: PLC0415
-    from runner.session import Session, Sink  # noqa: PLC0415
-    from runner.trackers import Trackers  # noqa: PLC0415
-
-    console = Console(say, painter(), quiet=quiet)
-    sinks: list[Sink] = [JsonLines(stream)] if stream else []
-    sinks.append(console)
-    trackers = Trackers(trackers_file, environ, insecure=insecure)
-    with Session(trackers, tracker=tracker, environ=environ) as session:
-        summary = session.run(plan, sinks)
-    console.summary(summary)
-    return summary
+def _opened(name: str) -> TextIO:
+    try:
+        return Path(name).open("w", encoding="utf-8")
+    except OSError as error:
+        raise RunnerError(f"cannot write {name}: {error.strerror}", "check the path") from error

@@ -3,98 +3,152 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from runner.answers import judge
+from runner.errors import RunnerError
 from runner.execution.outside import Outside, StepError
-from runner.execution.scope import Scope, holds, render, render_seconds
-from runner.model import Failure, Json, Reach, Request, Retrying, Verdict
+from runner.execution.past import InDoubt
+from runner.execution.requests import build_request, find_tracker
+from runner.execution.scope import At, Scope, holds, render, render_seconds
+from runner.execution.tally import Tally
+from runner.model import (
+    Effect,
+    Failure,
+    Fault,
+    Intent,
+    Json,
+    Reach,
+    Reply,
+    Request,
+    Retrying,
+    Verdict,
+)
 from runner.planning import Call, Condition, Save
 from runner.retries import delay, is_worth_repeating
 from runner.templating import Templates
-from runner.wire import PathError, build_path
 
 _SENT = {"Api-Key": "***", "Accept": "application/json"}
 _SENT_WITH_BODY = {**_SENT, "Content-Type": "application/json"}
 
-_NOT_SENT = "nothing was sent; look at where the value comes from"
+_DOUBT_HINT = "look at the tracker, then resume with --in-doubt STEP=done, retry or id:123"
 
 
 class Caller:
-    """Makes the calls of one run."""
+    """Makes the calls of one playbook."""
 
-    def __init__(self, outside: Outside, templates: Templates) -> None:
+    def __init__(self, outside: Outside, templates: Templates, tally: Tally) -> None:
         self._outside = outside
         self._templates = templates
+        self._tally = tally
 
-    def fill(
-        self, call: Call, key: str, scope: Scope, envelope: dict[str, Json], tracker: str | None
-    ) -> None:
-        """Make the call and fill in its envelope. Raises StepError where it cannot be sent."""
-        reach = self._reach(call, scope, tracker)
+    def make(
+        self, call: Call, at: At, scope: Scope, envelope: dict[str, Json], tracker: str | None
+    ) -> tuple[str, bool]:
+        """Make the call and fill in its envelope.
+
+        Gives the digest of what changes something, and whether the call was restored, as one
+        is that the run's past knows to be done, and not sent. Raises StepError
+        where it cannot be sent, and KeyboardInterrupt with the envelope filled in.
+        """
+        changes = call.operation.effect is not Effect.READS
+        past = self._outside.past.done(at.key)
+        if past is not None and not changes:
+            envelope.update(past.envelope)
+            return "", True
+        reach = find_tracker(call, scope, self._outside, tracker)
         envelope["tracker"] = reach.name
-        request = self._request(call, scope, reach)
-        envelope["request"] = {
-            "url": request.url,
-            "method": request.method,
-            "headers": _SENT if request.body is None else _SENT_WITH_BODY,
-            "body": request.body,
-        }
-        again = self._send(call, key, reach, request, envelope)
-        if call.until is not None and envelope["success"]:
+        request = build_request(call, scope, self._outside, reach)
+        digest = self._outside.digest(request) if changes else ""
+        if past is not None and call.until is None:
+            _check_digest(at.key, past.digest, digest)
+            envelope.update(past.envelope)
+            if past.ask_again:
+                envelope.update(success=True, error=None)
+                self._judge_after(call, scope, envelope, None)
+            return digest, not past.ask_again
+        envelope["request"] = _shown(request)
+        again = None
+        if not self._is_settled(call, at, request, digest, envelope):
+            if changes:
+                self._intend(call, at, request, digest, reach.name)
+            again = self._send(call, at.key, reach, request, envelope)
+        self._judge_after(call, scope, envelope, again)
+        return digest, False
+
+    def _judge_after(
+        self,
+        call: Call,
+        scope: Scope,
+        envelope: dict[str, Json],
+        again: Callable[[], None] | None,
+    ) -> None:
+        """What a call that succeeded still has to pass: until, expect, save."""
+        if call.until is not None and envelope["success"] and again is not None:
             self._until(call, scope, envelope, again)
         if envelope["success"]:
             self._expect(call, scope, envelope)
         if envelope["success"] and call.save is not None:
-            save_value(self._outside, call.save, {**scope, **_answer(envelope)}, envelope["data"])
+            try:
+                mine = {**scope, **_answer(envelope)}
+                save_value(self._outside, call.save, mine, envelope["data"])
+            except StepError as error:
+                envelope["success"] = False
+                envelope["error"] = replace(error.failure, status=envelope["status"]).as_dict()
 
-    def _reach(self, call: Call, scope: Scope, tracker: str | None) -> Reach:
-        name = tracker if call.tracker is None else render(call.tracker, scope, "tracker")
-        if name is not None and not isinstance(name, str):
-            raise StepError("template", f"tracker: {name!r:.80} is no name of a tracker")
-        return self._outside.find(name)
+    # -- the past -------------------------------------------------------------------------------
 
-    # -- the request ----------------------------------------------------------------------------
-
-    def _request(self, call: Call, scope: Scope, reach: Reach) -> Request:
-        entity = None if call.entity is None else render(call.entity, scope, "id")
-        params = self._params(call, scope)
-        body = self._body(call, scope)
-        timeout = None
-        if call.timeout is not None:
-            timeout = render_seconds(call.timeout, scope, "timeout")
+    def _is_settled(
+        self, call: Call, at: At, request: Request, digest: str, envelope: dict[str, Json]
+    ) -> bool:
+        """Whether a call in doubt is known to be done, so that it need not be sent."""
+        doubt = self._outside.past.doubt(at.key)
+        if doubt is None:
+            return False
+        _check_digest(at.key, doubt.digest, digest)
+        if doubt.word == "retry" or (not doubt.word and call.operation.repeatable):
+            envelope["settled"] = "sent again"
+            return False
         try:
-            path = build_path(call.operation, entity, params)
-        except PathError as error:
-            raise StepError("invalid_id", str(error), _NOT_SENT) from error
-        return Request(call.operation.method, reach.api + path, body, timeout=timeout)
+            data = self._settled_data(at.key, doubt, request)
+        except LookupError as error:
+            raise StepError("in_doubt", f"{at.key} is in doubt: {error}", _DOUBT_HINT) from error
+        except RunnerError as error:
+            raise StepError("in_doubt", error.message, error.hint) from error
+        if data is None and not doubt.word:
+            envelope["settled"] = "looked for and not found, so sent"
+            return False
+        envelope["settled"] = f"taken as {doubt.word}" if doubt.word else "found by its natural key"
+        envelope["success"] = True
+        envelope["data"] = data
+        return True
 
-    def _params(self, call: Call, scope: Scope) -> Mapping[str, Json]:
-        params = render(call.params, scope, "params")
-        if not isinstance(params, dict):
-            raise StepError("invalid_params", "params is no mapping", _NOT_SENT)
-        for name, value in params.items():
-            shape = call.parameter_shapes.get(name)
-            if shape is None and not call.operation.open_query:
-                raise StepError("invalid_params", f"{call.operation} has no parameter '{name}'")
-            wrong = shape.mismatches(value) if shape is not None else []
-            if wrong:
-                raise StepError("invalid_params", f"params.{name} {wrong[0].message}", _NOT_SENT)
-        for parameter in call.operation.parameters.values():
-            if parameter.required and params.get(parameter.name) is None:
-                raise StepError(
-                    "invalid_params", f"{call.operation} needs params.{parameter.name}", _NOT_SENT
-                )
-        return params
-
-    def _body(self, call: Call, scope: Scope) -> Json:
-        if call.body is None:
+    def _settled_data(self, key: str, doubt: InDoubt, request: Request) -> Json:
+        if doubt.word == "id":
+            return self._outside.past.fetch(key, doubt.entity)
+        if doubt.word == "done":
             return None
-        body = render(call.body, scope, "body")
-        wrong = call.shape.mismatches(body) if call.shape is not None else []
-        if wrong:
-            raise StepError("invalid_body", _list_mismatches(wrong), wrong[0].hint or _NOT_SENT)
-        return body if call.convert is None else call.convert(body)
+        return self._outside.past.look_up(key, request.body)
+
+    def _intend(self, call: Call, at: At, request: Request, digest: str, tracker: str) -> None:
+        if call.operation.effect is Effect.DESTROYS:
+            self._tally.take_destroy(self._outside.most_destroyed)
+        operation = call.operation
+        intent = Intent(
+            key=at.key,
+            resource=operation.resource,
+            operation=operation.name,
+            method=request.method,
+            url=request.url,
+            body=request.body,
+            digest=digest,
+            tracker=tracker,
+        )
+        try:
+            self._tally.intend(intent)
+        except RunnerError as error:
+            raise StepError("journal", error.message, f"nothing was sent; {error.hint}") from error
 
     # -- sending --------------------------------------------------------------------------------
 
@@ -107,22 +161,43 @@ class Caller:
             tries = 0
             while True:
                 tries += 1
+                self._wait(tries)
                 envelope["attempts"] += 1
-                self._outside.pacer.wait()
-                outcome = reach.send(request)
-                verdict = judge(call.operation, outcome)
+                outcome = self._exchange(call, reach, request, envelope)
                 wait = None
                 if tries <= call.retries and is_worth_repeating(call.operation, outcome):
                     wait = delay(outcome, tries, self._outside.clock.now(), self._outside.draw)
-                if wait is None:
-                    _note(envelope, verdict)
+                verdict = judge(call.operation, outcome)
+                if wait is None or self._is_stopping():
+                    _note(envelope, _repeated(call, envelope, verdict))
                     return
                 reason = verdict.error.message if verdict.error else ""
-                self._outside.emit(Retrying(key, tries, wait, reason))
+                self._tally.emit(Retrying(key, tries, wait, reason))
                 self._outside.pacer.pause(wait)
 
         send()
         return send
+
+    def _is_stopping(self) -> bool:
+        return self._outside.stopping() and not self._tally.shielded
+
+    def _wait(self, tries: int) -> None:
+        """Wait until the call may leave. Raises StepError where the run is to stop meanwhile."""
+        self._outside.pacer.wait(self._is_stopping)
+        if tries == 1 and self._is_stopping():
+            raise StepError("interrupted", "the run was asked to stop", "nothing was sent")
+
+    def _exchange(
+        self, call: Call, reach: Reach, request: Request, envelope: dict[str, Json]
+    ) -> Reply | Fault:
+        try:
+            return reach.send(request)
+        except KeyboardInterrupt:
+            unknown = None if call.operation.effect is not Effect.READS else False
+            hint = "look at the tracker: the call may have been carried out"
+            failure = Failure("interrupted", "stopped while the call was under way", hint)
+            _note(envelope, Verdict(unknown, None, None, failure))
+            raise
 
     def _until(
         self, call: Call, scope: Scope, envelope: dict[str, Json], again: Callable[[], None]
@@ -183,6 +258,33 @@ def save_value(outside: Outside, save: Save, scope: Mapping[str, Any], default: 
         ) from error
 
 
+def _check_digest(key: str, then: str, now: str) -> None:
+    """Raises StepError where a call would now be another than the one that was sent."""
+    if then and then != now:
+        raise StepError(
+            "changed",
+            f"what {key} would send now is not what it sent in the earlier part of this run",
+            "undo the change (of the playbook, its inputs or the files it reads), or start anew",
+        )
+
+
+def _repeated(call: Call, envelope: Mapping[str, Json], verdict: Verdict) -> Verdict:
+    """A delete in doubt that finds nothing left to delete has been done."""
+    gone = verdict.status == 404 and call.operation.effect is Effect.DESTROYS
+    if gone and envelope.get("settled") == "sent again":
+        return Verdict(True, verdict.status, None)
+    return verdict
+
+
+def _shown(request: Request) -> dict[str, Json]:
+    return {
+        "url": request.url,
+        "method": request.method,
+        "headers": _SENT if request.body is None else _SENT_WITH_BODY,
+        "body": request.body,
+    }
+
+
 def _note(envelope: dict[str, Json], verdict: Verdict) -> None:
     data = verdict.data
     envelope["status"] = verdict.status
@@ -199,12 +301,3 @@ def _fail(envelope: dict[str, Json], kind: str, message: str, hint: str) -> None
 
 def _answer(envelope: Mapping[str, Json]) -> dict[str, Json]:
     return {"data": envelope["data"], "status": envelope["status"], "envelope": envelope}
-
-
-def _list_mismatches(wrong: list[Any]) -> str:
-    parts = []
-    for mismatch in wrong[:5]:
-        where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in mismatch.trail)
-        parts.append(f"body{where} {mismatch.message}")
-    more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-    return "; ".join(parts) + more

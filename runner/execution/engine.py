@@ -12,8 +12,8 @@ from runner.execution.loops import each
 from runner.execution.outside import Outside, StepError, stamp
 from runner.execution.scope import At, Scope, holds, render
 from runner.execution.tally import Tally
-from runner.model import Json, StepStarted, Summary
-from runner.planning import Block, Call, Include, Plan, SetValues, Step
+from runner.model import Json, Phase, StepStarted, Summary
+from runner.planning import Block, Call, Include, Plan, SetValues, Step, destroys
 from runner.templating import TemplateError
 
 # What a step gives to those after it: an envelope, or what stands in its place.
@@ -26,12 +26,15 @@ def run(plan: Plan, outside: Outside, run_id: str) -> Summary:
     Failures of steps are envelopes and counted in the summary. Raises RunnerError where a tracker
     cannot be found, and whatever the sinks raise.
     """
-    tally = Tally(run_id, outside.emit)
+    tally = Tally(run_id, outside.emit, outside.past.seq)
     here = outside.find(None)
     about = {"id": run_id, "started_at": stamp(plan.started)}
     scope: Scope = {"run": about, "tracker": {"name": here.name, "url": here.url}}
     engine = _Playbook(plan, outside, tally, scope, plan.inputs, tracker=None, outer=At())
-    engine.run(top=True)
+    try:
+        engine.run(top=True)
+    except KeyboardInterrupt:
+        tally.summary.interrupted = True
     tally.summary.outputs = engine.outputs
     return tally.close()
 
@@ -55,7 +58,7 @@ class _Playbook:
         self._tally = tally
         self._tracker = tracker
         self._outer = outer
-        self._caller = Caller(outside, plan.templates)
+        self._caller = Caller(outside, plan.templates, tally)
         self._scope: Scope = {**scope, "inputs": dict(given.values), "vars": {}, "steps": {}}
         self.outputs: dict[str, Json] = {}
 
@@ -63,11 +66,25 @@ class _Playbook:
         """Run the steps, then `finally`, then compute the outputs; give the success of all."""
         self._compute_vars()
         success = self._list(self._plan.steps, self._scope, self._outer, top=top)
-        last = self._list(self._plan.last, self._scope, self._outer)
-        success = _both(success, last)
+        success = _both(success, self._last(success, top=top))
         if success:
             self._compute_outputs()
         return success
+
+    def _last(self, success: bool | None, *, top: bool) -> bool | None:
+        """Run `finally`, which no request to stop cuts short."""
+        if not self._plan.last:
+            return True
+        if top:
+            self._tally.emit(Phase(success))
+        before, self._tally.shielded = self._tally.shielded, True
+        try:
+            return self._list(self._plan.last, self._scope, self._outer)
+        finally:
+            self._tally.shielded = before
+
+    def _is_stopping(self) -> bool:
+        return self._outside.stopping() and not self._tally.shielded
 
     def _compute_vars(self) -> None:
         for name, renderer in self._plan.variables.items():
@@ -101,6 +118,10 @@ class _Playbook:
         """Run steps in order, up to one that fails and does not say to go on."""
         success: bool | None = True
         for number, step in enumerate(steps, start=1):
+            if self._is_stopping():
+                self._tally.summary.interrupted = True
+                self._tally.summary.not_run += len(steps) - number + 1 if top else 0
+                return _both(success, None)
             at = outer.step(step.label)
             if top:
                 self._tally.emit(StepStarted(at.key, step.label, number, len(steps)))
@@ -123,6 +144,7 @@ class _Playbook:
                 skipped = self._skip(step, at, _why(step))
                 return {"results": [], "count": 0, **_outcome(True, skipped["skipped"])}
             items, workers = self._items(step, scope)
+            self._check_destroys(step, len(items))
         except StepError as error:
             return {"results": [], "count": 0, **self._failed(step, at, error)}
         return self._loop(step, scope, at, items, workers)
@@ -143,6 +165,13 @@ class _Playbook:
             raise StepError("template", f"concurrency: {workers!r:.80} is not from 1 to 64")
         return items, workers
 
+    def _check_destroys(self, step: Step, count: int) -> None:
+        """A loop that is known to destroy too much is refused before its first item."""
+        each_time = 0 if step.when_each else destroys(step.work)
+        if each_time:
+            most = self._outside.most_destroyed
+            self._tally.take_destroy(most, each_time * count, only_ask=True)
+
     def _loop(self, step: Step, scope: Scope, at: At, items: list[Json], workers: int) -> Value:
         name = step.loop.name if step.loop else "item"
         kept = self._plan.keeps(step.name)
@@ -150,6 +179,10 @@ class _Playbook:
         success: list[bool | None] = [True]
 
         def work(index: int) -> bool:
+            if self._is_stopping():
+                self._tally.summary.interrupted = True
+                success[0] = _both(success[0], None)
+                return False
             inner = {**scope, name: items[index], "index": index}
             value = self._once(step, inner, at.item(index))
             if kept:
@@ -165,22 +198,33 @@ class _Playbook:
 
     def _once(self, step: Step, scope: Scope, at: At) -> Value:
         """One step without its loop, or one iteration of it."""
+        past = self._outside.past.done(at.key)
+        if past is not None and past.envelope["skipped"] is not None:
+            self._tally.restore()
+            return past.envelope
         try:
-            asked = step.when is not None and (step.loop is None or step.when_each)
-            if asked and step.when is not None and not holds(step.when, scope):
+            if past is None and self._is_skipped(step, scope):
                 return self._skip(step, at, _why(step))
-            work = step.work
-            if isinstance(work, Call):
-                return self._call(step, work, scope, at)
-            if isinstance(work, SetValues):
-                return self._set(work, scope)
-            if isinstance(work, Block):
-                return self._block(step, work, scope, at)
-            if isinstance(work, Include):
-                return self._include(work, scope, at)
-            assert_never(work)
+            return self._work(step, scope, at)
         except StepError as error:
             return self._failed(step, at, error)
+
+    def _work(self, step: Step, scope: Scope, at: At) -> Value:
+        work = step.work
+        if isinstance(work, Call):
+            return self._call(step, work, scope, at)
+        if isinstance(work, SetValues):
+            return self._set(work, scope)
+        if isinstance(work, Block):
+            return self._block(step, work, scope, at)
+        if isinstance(work, Include):
+            return self._include(work, scope, at)
+        assert_never(work)
+
+    def _is_skipped(self, step: Step, scope: Scope) -> bool:
+        if step.when is None or (step.loop is not None and not step.when_each):
+            return False
+        return not holds(step.when, scope)
 
     # -- what steps do --------------------------------------------------------------------------
 
@@ -188,13 +232,20 @@ class _Playbook:
         clock = self._outside.clock
         began = clock.monotonic()
         envelope = self._blank(step, at)
+        digest, restored = "", False
         try:
-            self._caller.fill(call, at.key, scope, envelope, self._tracker)
+            digest, restored = self._caller.make(call, at, scope, envelope, self._tracker)
         except StepError as error:
             envelope["success"] = False
             envelope["error"] = error.failure.as_dict()
+        except KeyboardInterrupt:
+            self._tally.finish(at, call, envelope)
+            raise
+        if restored:
+            self._tally.restore()
+            return envelope
         envelope["duration_ms"] = round((clock.monotonic() - began) * 1000, 3)
-        self._tally.finish(at, call, envelope)
+        self._tally.finish(at, call, envelope, digest)
         return envelope
 
     def _set(self, work: SetValues, scope: Scope) -> Value:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from runner.execution.pacing import Pacer
-from runner.model import Event, Failure, Json, Reach
+from runner.execution.past import Past
+from runner.model import Event, Failure, Json, Reach, Request
 
 
 class Clock(Protocol):
@@ -33,7 +34,9 @@ class Outside:
 
     `find` gives a tracker by name, the run's own for `None`, and raises RunnerError where there
     is none; `save` writes a value to a file and raises OSError or ValueError; `hide` makes a
-    value secret from then on; `draw` gives a random number from 0 to 1.
+    value secret from then on; `draw` gives a random number from 0 to 1; `digest` is a
+    fingerprint of a request with its secrets hidden; `stopping` says whether the run was asked
+    to stop; `most_destroyed` is how many calls that destroy a run may make.
     """
 
     find: Callable[[str | None], Reach]
@@ -44,6 +47,10 @@ class Outside:
     clock: Clock
     draw: Callable[[], float]
     pacer: Pacer
+    digest: Callable[[Request], str]
+    stopping: Callable[[], bool]
+    past: Past
+    most_destroyed: int | None = None
 
 
 class StepError(Exception):

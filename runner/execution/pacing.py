@@ -26,11 +26,11 @@ class Pacer:
         with self._lock:
             self._free_at = max(self._free_at, self._monotonic() + seconds)
 
-    def wait(self) -> None:
-        """Wait until a call may leave."""
+    def wait(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Wait until a call may leave, or until `stopping` says not to."""
         if not self._gap and not self._free_at:
             return
-        while True:
+        while not stopping():
             with self._lock:
                 now = self._monotonic()
                 ahead = self._free_at - now

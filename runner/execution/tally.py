@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from runner.errors import ExitCode
+from runner.execution.outside import StepError
 from runner.execution.scope import At
-from runner.model import Effect, Event, Finished, Json, Summary
+from runner.model import Effect, Event, Finished, Intent, Json, Summary
 from runner.planning import Call, Work
 
 # How many changes, and how many doubts, the summary names; the report names them all.
@@ -24,29 +25,56 @@ UNUSABLE = frozenset(
 class Tally:
     """One lock for numbering, counting and emitting: envelopes come out whole and in order."""
 
-    def __init__(self, run_id: str, emit: Callable[[Event], None]) -> None:
+    def __init__(self, run_id: str, emit: Callable[[Event], None], seq: int = 0) -> None:
         self.summary = Summary(run_id)
+        # Set while `finally` runs, which no request to stop cuts short.
+        self.shielded = False
         self._emit = emit
         self._lock = threading.RLock()
-        self._seq = 0
+        self._seq = seq
+        self._destroyed = 0
 
     def emit(self, event: Event) -> None:
         """Pass on an event that is no envelope."""
         with self._lock:
             self._emit(event)
 
-    def finish(self, at: At, work: Work, envelope: dict[str, Json]) -> None:
+    def intend(self, intent: Intent) -> None:
+        """Pass on an intent, without the lock: several may be synced to the disk together."""
+        self._emit(intent)
+
+    def take_destroy(self, most: int | None, count: int = 1, *, only_ask: bool = False) -> None:
+        """Count calls that destroy. Raises StepError where they would be more than allowed."""
+        with self._lock:
+            total = self._destroyed + count
+            if most is not None and total > most:
+                raise StepError(
+                    "max_destroy",
+                    f"this run would destroy {total}, and may destroy {most}",
+                    "if that is meant, allow it with --max-destroy",
+                )
+            if not only_ask:
+                self._destroyed = total
+
+    def restore(self) -> None:
+        """Count a call that an earlier part of the run had made."""
+        with self._lock:
+            self.summary.restored += 1
+
+    def finish(self, at: At, work: Work, envelope: dict[str, Json], digest: str = "") -> None:
         """Number an envelope, count it, and pass it on."""
         with self._lock:
             self._seq += 1
             envelope["seq"] = self._seq
             self._count(at, work, envelope)
-            self._emit(Finished(at.key, envelope))
+            self._emit(Finished(at.key, envelope, digest=digest))
 
     def close(self) -> Summary:
         """The summary, with the exit code that it comes to."""
         summary = self.summary
-        if summary.unknown:
+        if summary.interrupted:
+            summary.exit_code = ExitCode.INTERRUPTED
+        elif summary.unknown:
             summary.exit_code = ExitCode.IN_DOUBT
         elif summary.failed:
             failure = (summary.first_failure or {}).get("error") or {}

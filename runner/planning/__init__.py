@@ -13,6 +13,8 @@ from runner.planning.plan import (
     Step,
     Until,
     Work,
+    destroys,
+    step_fingerprints,
 )
 
 __all__ = [
@@ -28,4 +30,6 @@ __all__ = [
     "Until",
     "Work",
     "build",
+    "destroys",
+    "step_fingerprints",
 ]

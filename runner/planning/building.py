@@ -152,8 +152,9 @@ class _Builder:
         return Call(
             operation=operation,
             entity=self._optional(step.get("id")),
-            params=self._compile(step.get("params") or {}),
+            params=self._params(step, trail, operation),
             body=self._body(step, trail, operation),
+            body_fields=_fields(step.get("body")),
             shape=self._strict((str(operation), "body"), operation.body),
             parameter_shapes={
                 key: self._rules.shape((str(operation), f"params.{key}"), p.schema, templated=False)
@@ -167,6 +168,15 @@ class _Builder:
             tracker=self._optional(step.get("tracker", self._defaults.get("tracker"))),
             save=self._save(step),
         )
+
+    def _params(self, step: Map, trail: Trail, operation: Operation) -> Renderer:
+        params = step.get("params") or {}
+        if isinstance(params, Map):
+            properties = {name: p.schema for name, p in operation.parameters.items()}
+            key, schema = (str(operation), "params"), {"properties": properties}
+            shape = self._rules.shape(key, schema)
+            params = _respelled(params, self._document, (*trail, "params"), shape)
+        return self._compile(params)
 
     def _strict(self, key: tuple[str, str], schema: Mapping[str, Json] | None) -> Shape | None:
         return None if schema is None else self._rules.shape(key, schema, templated=False)
@@ -288,6 +298,10 @@ class _BodyFile:
     def render(self, scope: Mapping[str, Any]) -> Json:
         name = self._name.render(scope)
         return self._builder.late_body(name, self._shape, raw=self._raw).render(scope)
+
+
+def _fields(body: Json) -> frozenset[str]:
+    return frozenset(body) if isinstance(body, Mapping) else frozenset()
 
 
 def _asks_about(when: Condition | None, names: set[str]) -> bool:

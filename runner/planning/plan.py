@@ -8,8 +8,8 @@ from datetime import datetime
 
 from runner.catalogue import Operation
 from runner.inputs import Inputs
-from runner.model import Json, Place
-from runner.playbook import Document
+from runner.model import Effect, Json, Place
+from runner.playbook import Document, fingerprint
 from runner.shapes import Shape
 from runner.templating import Expression, Renderer, Templates
 from runner.wire import Convert
@@ -46,12 +46,16 @@ class Save:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the API. `retries` is how often it may be tried again where that is safe."""
+    """One call of the API. `retries` is how often it may be tried again where that is safe.
+
+    `body_fields` are the fields of the body as far as they are written out.
+    """
 
     operation: Operation
     entity: Renderer | None
     params: Renderer
     body: Renderer | None
+    body_fields: frozenset[str]
     shape: Shape | None
     parameter_shapes: Mapping[str, Shape]
     convert: Convert | None
@@ -142,3 +146,35 @@ class Plan:
     def keeps(self, name: str | None) -> bool:
         """Whether what the step of that name gives is needed later."""
         return name is not None and (name in self.kept or "*" in self.kept)
+
+
+def destroys(work: Work) -> int:
+    """How many calls that destroy a step makes at least, each time that it runs."""
+    if isinstance(work, Call):
+        return int(work.operation.effect is Effect.DESTROYS)
+    if isinstance(work, Block):
+        return sum(destroys(s.work) for s in work.steps if s.when is None and s.loop is None)
+    if isinstance(work, Include):
+        return sum(destroys(s.work) for s in work.plan.steps if s.when is None and s.loop is None)
+    return 0
+
+
+def step_fingerprints(plan: Plan) -> dict[str, str]:
+    """A fingerprint for each top-level step, by label, in order: equal where it is the same step.
+
+    What a step includes counts as part of it.
+    """
+    lists = ((plan.steps, "steps"), (plan.last, "finally"))
+    return {
+        step.label: fingerprint([raw, [inner.fingerprint for inner in _included(step.work)]])
+        for steps, key in lists
+        for step, raw in zip(steps, plan.document.data.get(key) or [], strict=True)
+    }
+
+
+def _included(work: Work) -> list[Plan]:
+    if isinstance(work, Include):
+        return [work.plan, *(p for step in work.plan.steps for p in _included(step.work))]
+    if isinstance(work, Block):
+        return [plan for step in work.steps for plan in _included(step.work)]
+    return []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from runner.model import Fault, FaultKind
@@ -139,6 +138,7 @@ _CERTIFICATES: Mapping[int, tuple[str, str]] = {
         "and put the address into `resolve:`",
     ),
 }
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # OpenSSL's words, up to 3.3 and since
 _CERTIFICATES_ALIKE = {21: 20, 64: 62}
 
 
@@ -168,14 +168,15 @@ def unsendable(error: Exception) -> Fault:
     )
 
 
-def _origin(error: BaseException) -> BaseException:
-    """The operating system's own error, beneath httpx's and httpcore's."""
+def _origin(error: Exception) -> Exception:
+    """The operating system's own error beneath httpx's and httpcore's, else the error itself."""
+    inner: BaseException = error
     while True:
-        around = (error.__cause__, *error.args[:1])
-        inner = next((cause for cause in around if isinstance(cause, BaseException)), None)
-        if inner is None:
-            return error
-        error = inner
+        around = (inner.__cause__, *inner.args[:1])
+        deeper = next((cause for cause in around if isinstance(cause, BaseException)), None)
+        if deeper is None:
+            return inner if isinstance(inner, OSError) else error
+        inner = deeper
 
 
 def _rule(error: Exception, origin: BaseException) -> _Rule:
@@ -199,12 +200,12 @@ def _of_connecting(origin: BaseException) -> _Rule:
     return _REFUSED if isinstance(origin, ConnectionRefusedError) else _NO_ROUTE
 
 
-def _of_tls(origin: Any) -> _Rule:
+def _of_tls(origin: OSError) -> _Rule:
     code = getattr(origin, "verify_code", 0)
     found = _CERTIFICATES.get(_CERTIFICATES_ALIKE.get(code, code))
     if found:
         meaning, hint = found
-    elif origin.reason == "WRONG_VERSION_NUMBER":
+    elif getattr(origin, "reason", None) in _NOT_TLS:
         meaning, hint = "what answers there does not speak TLS", _TLS.hint
     else:
         meaning, hint = getattr(origin, "verify_message", None) or "{why}", _TLS.hint

@@ -1,0 +1,75 @@
+"""Steps that destroy: what they will do is said, and a person or `--yes` must agree."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import click
+
+from runner.cli.output import say
+from runner.errors import RunnerError
+from runner.model import Effect
+from runner.planning import Block, Call, Include, Plan, Step
+
+
+@dataclass(frozen=True, slots=True)
+class _Threat:
+    """A step that destroys: its label, and what it does; `unbounded` where nothing limits it."""
+
+    label: str
+    says: str
+    unbounded: str
+
+
+def require_consent(plan: Plan, yes: tuple[str, ...]) -> None:
+    """Ask on a terminal; elsewhere raise RunnerError unless `--yes` was given.
+
+    What has no bound must be named, on a terminal too: `--yes=STEP`.
+    """
+    threats = list(_threats([*plan.steps, *plan.last]))
+    unnamed = [t for t in threats if t.unbounded and t.label not in yes]
+    if unnamed:
+        first = unnamed[0]
+        raise RunnerError(
+            f"the step {first.label} {first.unbounded}", f"if that is meant: --yes={first.label}"
+        )
+    open_ = [t for t in threats if not t.unbounded and "*" not in yes and t.label not in yes]
+    if not open_:
+        return
+    say("this playbook destroys:")
+    for threat in open_:
+        say(f"  {threat.label}  {threat.says}")
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise RunnerError(
+            "steps that destroy need consent, and there is no terminal to ask", "add --yes"
+        )
+    if not click.confirm("go on?", err=True):
+        raise RunnerError("nothing was sent")
+
+
+def _threats(steps: Iterable[Step], outer: str = "") -> Iterator[_Threat]:
+    for step in steps:
+        label = f"{outer}.{step.label}" if outer else step.label
+        work = step.work
+        if isinstance(work, Block):
+            yield from _threats(work.steps, label)
+        elif isinstance(work, Include):
+            yield from _threats([*work.plan.steps, *work.plan.last], label)
+        elif isinstance(work, Call) and work.operation.effect is Effect.DESTROYS:
+            repeated = " once for each item" if step.loop else ""
+            archives = "; the tracker archives it" if work.operation.archives else ""
+            says = f"{work.operation}{repeated}{archives} ({step.place})"
+            yield _Threat(label, says, _unbounded(work))
+
+
+def _unbounded(call: Call) -> str:
+    """What a call without a bound does, or an empty text."""
+    limit = call.operation.unbounded
+    if not limit:
+        return ""
+    field = limit.get("unless_body")
+    if field and field in call.body_fields:
+        return ""
+    return str(limit["says"])

@@ -1,0 +1,50 @@
+"""`runs`: the runs that were kept, and what became of each."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from runner.cli.output import say
+from runner.journal.store import RunState, Store, state_folder
+
+
+@click.command("runs")
+@click.option(
+    "--state-dir",
+    metavar="DIR",
+    help="Where runs are kept.  [default: KEITARO_STATE_DIR, or .keitaro here]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the list.",
+)
+@click.argument("playbook", required=False, type=click.Path(path_type=Path))
+def command(state_dir: str | None, form: str, playbook: Path | None) -> None:
+    """List runs and their state; with PLAYBOOK those that are kept beside it.
+
+    States: running, done, failed, interrupted, died (killed, or the machine went down), in doubt
+    (a write was sent and its answer never seen). All but running and done can be resumed.
+    """
+    store = Store(state_folder(playbook, state_dir, os.environ))
+    states = store.states()
+    if form == "json":
+        click.echo(json.dumps([asdict(state) for state in states], ensure_ascii=False, indent=2))
+        return
+    if not states:
+        say(f"no runs in {store.folder}")
+    for state in states:
+        click.echo(_line(state))
+
+
+def _line(state: RunState) -> str:
+    doubts = f"  in doubt: {', '.join(state.doubts)}" if state.doubts else ""
+    return f"{state.id}  {state.state:<11}  {state.calls:>5} calls  {state.playbook}{doubts}"

@@ -1,0 +1,59 @@
+"""What a run that is continued remembers, as the engine asks for it; empty for one that begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runner.model import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A call that was made before: what it gave, and whether to ask its conditions once more."""
+
+    envelope: dict[str, Json]
+    digest: str
+    ask_again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """A call that was sent before, with no outcome known.
+
+    `word` is what a person says of it: `done`, `retry`, `id` (of `entity`), or nothing.
+    """
+
+    digest: str
+    word: str = ""
+    entity: str = ""
+
+
+class Past:
+    """The past of a run that begins: nothing is done, nothing in doubt, nothing hidden."""
+
+    # The number of the last envelope that the report has.
+    seq = 0
+
+    def done(self, key: str) -> Restored | None:  # noqa: ARG002  (for those that remember)
+        """What became of a call, where it need not be made again."""
+        return None
+
+    def doubt(self, key: str) -> InDoubt | None:  # noqa: ARG002
+        """The doubt about a call, where there is one."""
+        return None
+
+    def reveal(self, value: Json) -> Json:
+        """The value with hidden parts of restored answers put back. Raises RunnerError."""
+        return value
+
+    def look_up(self, key: str, body: Json) -> Mapping[str, Json] | None:  # noqa: ARG002
+        """The entity that a create in doubt made, found by its natural key; else `None`.
+
+        Raises LookupError where the tracker cannot tell.
+        """
+        raise LookupError(f"{key} has no natural key")
+
+    def fetch(self, key: str, entity: str) -> Json:  # noqa: ARG002
+        """The entity that a person named for a create in doubt, read from the tracker."""
+        return None

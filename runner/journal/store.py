@@ -1,0 +1,135 @@
+"""The state folder: one folder a run, found again by id, by playbook, or as the latest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.errors import RunnerError
+from runner.journal.history import read_history
+from runner.journal.lock import is_held
+
+RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}\Z")
+_NAME = ".keitaro"
+
+
+def state_folder(playbook: Path | None, option: str | None, environ: Mapping[str, str]) -> Path:
+    """Where runs are kept: the option, KEITARO_STATE_DIR, or `.keitaro` beside the playbook."""
+    chosen = option or environ.get("KEITARO_STATE_DIR")
+    if chosen:
+        return Path(chosen)
+    return (playbook.resolve().parent if playbook else Path.cwd()) / _NAME
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The folder of one run."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The run's id, which is the folder's name."""
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """The lock's file."""
+        return self.path / "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """A run as `runs` lists it: `state` is running, done, failed, in doubt, or died."""
+
+    id: str
+    playbook: str
+    file: str
+    started: str
+    state: str
+    calls: int
+    doubts: tuple[str, ...]
+
+
+class Store:
+    """All runs below one state folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def create(self, run: str) -> RunFolder:
+        """Make the folder of a new run; the state folder ignores itself in git."""
+        target = self.folder / "runs" / run
+        try:
+            target.mkdir(parents=True, mode=0o700)
+            ignore = self.folder / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+        except OSError as error:
+            raise RunnerError(
+                f"cannot keep a journal in {self.folder}: {error.strerror}",
+                "name a folder that can be written with --state-dir or KEITARO_STATE_DIR",
+            ) from error
+        return RunFolder(target)
+
+    def runs(self) -> list[RunFolder]:
+        """The runs that have a journal, the oldest first."""
+        found = sorted((self.folder / "runs").glob("*/journal.jsonl"))
+        return [RunFolder(path.parent) for path in found if RUN_ID.match(path.parent.name)]
+
+    def find(self, run: str | None, playbook: Path | None) -> RunFolder:
+        """The run to continue: by id, or the latest of that playbook that is not complete.
+
+        Raises RunnerError where there is none.
+        """
+        if run:
+            folder = RunFolder(self.folder / "runs" / run)
+            if not RUN_ID.match(run) or not folder.journal.is_file():
+                raise RunnerError(
+                    f"there is no run {run} in {self.folder}", "'keitaro-runner runs' lists them"
+                )
+            return folder
+        for folder in reversed(self.runs()):
+            history = read_history(folder.journal)
+            wanted = playbook is None or history.head.get("file") == str(playbook.resolve())
+            if wanted and not history.is_complete:
+                return folder
+        raise RunnerError(
+            f"there is no run to resume in {self.folder}",
+            "'keitaro-runner runs' lists the runs; without --resume a new one is started",
+        )
+
+    def states(self) -> list[RunState]:
+        """What became of each run."""
+        return [_state(folder) for folder in self.runs()]
+
+
+def _state(folder: RunFolder) -> RunState:
+    try:
+        history = read_history(folder.journal)
+    except RunnerError as error:
+        return RunState(folder.id, "", "", "", f"damaged: {error.message}", 0, ())
+    if is_held(folder.lock):
+        state = "running"
+    elif history.doubts:
+        state = "in doubt"
+    elif history.ended is None:
+        state = "died"
+    else:
+        state = "done" if history.is_complete else str(history.ended.get("state", "failed"))
+    return RunState(
+        id=folder.id,
+        playbook=str(history.head.get("name", "")),
+        file=str(history.head.get("file", "")),
+        started=str(history.head.get("started_at", "")),
+        state=state,
+        calls=len(history.done),
+        doubts=tuple(history.doubts),
+    )

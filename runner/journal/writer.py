@@ -1,0 +1,119 @@
+"""The journal of one run, as it is written: an intent is on disk before its call leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from runner.errors import ExitCode, RunnerError
+from runner.model import Event, Finished, Intent, Json, Phase
+
+
+class JournalError(RunnerError):
+    """The journal cannot be written: nothing that changes anything may be sent."""
+
+    code = ExitCode.FAILED
+
+
+class Writer:
+    """Appends records, one JSON object a line; a sink for events and a context manager.
+
+    An intent is synced to the disk before this returns. An outcome is written and rides on the
+    next intent's sync: a process that is killed loses nothing that was written, and after a
+    power cut the call is merely in doubt. Threads that come with intents together share a sync.
+    """
+
+    def __init__(self, path: Path) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._handle = os.open(path, flags, 0o600)
+        self._write_lock = threading.Lock()
+        self._sync_lock = threading.Lock()
+        self._written = 0
+        self._synced = 0
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __call__(self, event: Event) -> None:
+        """Write what the event has to say. Raises JournalError."""
+        if isinstance(event, Intent):
+            self.record(
+                {
+                    "record": "intent",
+                    "key": event.key,
+                    "call": f"{event.resource}.{event.operation}",
+                    "request": {"method": event.method, "url": event.url, "body": event.body},
+                    "digest": event.digest,
+                    "tracker": event.tracker,
+                },
+                sync=True,
+            )
+        elif isinstance(event, Finished):
+            self._outcome(event)
+        elif isinstance(event, Phase):
+            self.record({"record": "phase", "success": event.success})
+
+    def _outcome(self, event: Finished) -> None:
+        head = json.dumps(
+            {
+                "record": "outcome",
+                "key": event.key,
+                "digest": event.digest,
+                "hidden": [list(trail) for trail in event.hidden],
+            }
+        )
+        # The envelope is text already: it is put into the record as it is.
+        self._append(f'{head[:-1]},"envelope":{event.line}}}\n'.encode(), sync=False)
+
+    def record(self, record: Mapping[str, Json], *, sync: bool = False) -> None:
+        """Append a record. Raises JournalError."""
+        line = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+        self._append((line + "\n").encode(), sync=sync)
+
+    def close(self) -> None:
+        """Sync and close; harmless to repeat."""
+        if self._handle >= 0:
+            try:
+                os.fsync(self._handle)
+            finally:
+                os.close(self._handle)
+                self._handle = -1
+
+    def _append(self, line: bytes, *, sync: bool) -> None:
+        try:
+            with self._write_lock:
+                _write_all(self._handle, line)
+                self._written += 1
+                mine = self._written
+            if sync:
+                self._sync(mine)
+        except OSError as error:
+            raise JournalError(
+                f"the journal cannot be written: {error.strerror}",
+                "free some room, or name another folder with --state-dir; then resume",
+            ) from error
+
+    def _sync(self, mine: int) -> None:
+        with self._sync_lock:
+            if self._synced < mine:
+                written = self._written
+                os.fsync(self._handle)
+                self._synced = written
+
+
+def _write_all(handle: int, line: bytes) -> None:
+    done = 0
+    while done < len(line):
+        done += os.write(handle, line[done:])

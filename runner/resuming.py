@@ -1,0 +1,255 @@
+"""A run's past, ready for the engine: restores what is done, settles what is in doubt.
+
+Parts of answers that were secret are not in the journal: a restored answer holds a mark in their
+place, and where a mark would be sent, the value is read from the tracker again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets as randomness
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from runner.answers import judge
+from runner.catalogue import Catalogue, Operation
+from runner.errors import ExitCode, RunnerError
+from runner.execution.past import InDoubt, Past, Restored
+from runner.journal import Decision, Doubt, History
+from runner.masking import MASK
+from runner.model import Json, Reach, Request
+from runner.session import MIN_PASSED_ON
+from runner.wire import build_path
+
+Trail = tuple[str | int, ...]
+
+
+class Memory(Past):
+    """The past of a run that is continued."""
+
+    def __init__(
+        self,
+        history: History,
+        catalogue: Catalogue,
+        find: Callable[[str | None], Reach],
+        decisions: Mapping[str, Decision],
+        hide: Callable[[str], None],
+        *,
+        strict: bool = True,
+    ) -> None:
+        self._hide = hide
+        self.seq = history.seq
+        self._history = history
+        self._catalogue = catalogue
+        self._find = find
+        self._decisions = decisions
+        # Without it, a call that would now send something else is taken for the same.
+        self._strict = strict
+        # Unlike anything that a tracker or a playbook could hold.
+        self._sign = f"\N{LEFT WHITE LENTICULAR BRACKET}{randomness.token_hex(8)}:"
+        self._mark = re.compile(re.escape(self._sign) + r"(\d+)\N{RIGHT WHITE LENTICULAR BRACKET}")
+        self._hidden: list[tuple[str, Trail]] = []
+        self._known: dict[str, Json] = {}
+
+    def done(self, key: str) -> Restored | None:
+        """What became of a call, its secret parts replaced by marks."""
+        done = self._history.done.get(key)
+        if done is None:
+            return None
+        envelope = self._history.envelope(done)
+        for trail in done.hidden:
+            if trail[:1] == ("data",):
+                _put(envelope, trail, self._new_mark(key, trail[1:]))
+        return Restored(envelope, done.digest if self._strict else "", done.ask_again)
+
+    def doubt(self, key: str) -> InDoubt | None:
+        """The doubt about a call, with a person's word on it where there is one."""
+        doubt = self._history.doubts.get(key)
+        if doubt is None:
+            return None
+        digest = doubt.digest if self._strict else ""
+        decision = self._decisions.get(key)
+        if decision is None:
+            return InDoubt(digest)
+        return InDoubt(digest, decision.word, decision.entity)
+
+    # -- what was hidden ------------------------------------------------------------------------
+
+    def _new_mark(self, key: str, trail: Trail) -> str:
+        self._hidden.append((key, trail))
+        return f"{self._sign}{len(self._hidden) - 1}\N{RIGHT WHITE LENTICULAR BRACKET}"
+
+    def reveal(self, value: Json) -> Json:
+        """The value with every mark replaced by what it stands for, read from the tracker."""
+        if not self._hidden:
+            return value
+        if isinstance(value, str):
+            return self._reveal_text(value) if self._sign in value else value
+        if isinstance(value, dict):
+            return {key: self.reveal(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [self.reveal(part) for part in value]
+        return value
+
+    def _reveal_text(self, text: str) -> Json:
+        whole = self._mark.fullmatch(text)
+        if whole:
+            return self._read_hidden(int(whole[1]))
+        return self._mark.sub(lambda found: str(self._read_hidden(int(found[1]))), text)
+
+    def _read_hidden(self, number: int) -> Json:
+        key, trail = self._hidden[number]
+        value = self._answer_again(key)
+        try:
+            for part in trail:
+                value = value[part]
+        except (LookupError, TypeError) as error:
+            raise _lost(key) from error
+        if value is None or value == MASK:
+            raise _lost(key)
+        if isinstance(value, str) and len(value) >= MIN_PASSED_ON:
+            self._hide(value)
+        return value
+
+    def _answer_again(self, key: str) -> Json:
+        """What the tracker now says of the entity that a call was about."""
+        if key not in self._known:
+            envelope = self._history.envelope(self._history.done[key])
+            data = envelope["data"]
+            entity = data.get("id") if isinstance(data, dict) else None
+            operation = self._catalogue.operation(envelope["resource"], "get")
+            if operation is None or (operation.needs_id and entity is None):
+                raise _lost(key)
+            self._known[key] = self._read(operation, entity, {}, envelope["tracker"])
+        return self._known[key]
+
+    # -- what is in doubt -----------------------------------------------------------------------
+
+    def look_up(self, key: str, body: Json) -> Mapping[str, Json] | None:
+        """The entity with the natural key of the body, the archive included."""
+        doubt = self._history.doubts[key]
+        operation = self._operation(doubt)
+        wanted = _natural_key(operation, body)
+        if wanted is None:
+            raise LookupError(f"{operation} has no natural key to look for")
+        found = [
+            row
+            for name in operation.lookups
+            for row in self._list(operation, name, body, doubt)
+            if all(_same(row.get(field), value) for field, value in wanted.items())
+        ]
+        if len(found) > 1:
+            raise LookupError(f"{len(found)} entities have {_show(wanted)}")
+        return found[0] if found else None
+
+    def fetch(self, key: str, entity: str) -> Json:
+        """The entity that a person named, so that later steps have all of its fields."""
+        doubt = self._history.doubts[key]
+        operation = self._catalogue.operation(doubt.call.split(".")[0], "get")
+        number: Json = int(entity) if entity.isdigit() else entity
+        if operation is None or not operation.needs_id:
+            return {"id": number}
+        return self._read(operation, number, {}, doubt.tracker)
+
+    def _list(
+        self, create: Operation, name: str, body: Json, doubt: Doubt
+    ) -> Iterable[Mapping[str, Any]]:
+        operation = self._catalogue.operation(create.resource, name)
+        if operation is None:
+            return []
+        params = {
+            parameter: body.get(field)
+            for parameter, field in create.lookup_params.items()
+            if parameter in operation.parameters
+        }
+        rows = self._read(operation, None, params, doubt.tracker)
+        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+    def _operation(self, doubt: Doubt) -> Operation:
+        resource, _, name = doubt.call.partition(".")
+        operation = self._catalogue.operation(resource, name)
+        if operation is None:
+            raise RunnerError(
+                f"the catalogue no longer has {doubt.call}", "settle it by --in-doubt"
+            )
+        return operation
+
+    def _read(
+        self, operation: Operation, entity: Json, params: Mapping[str, Json], tracker: str
+    ) -> Json:
+        reach = self._find(tracker or None)
+        path = build_path(operation, entity, params)
+        verdict = judge(operation, reach.send(Request(operation.method, reach.api + path)))
+        if verdict.success is not True:
+            said = verdict.error.message if verdict.error else ""
+            raise RunnerError(
+                f"{operation} was asked to learn what became of a call, and failed: {said}",
+                "resume once the tracker answers",
+            )
+        return verdict.data
+
+    # -- before the first call ------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raises RunnerError where something in doubt can't be settled, or a word is for nothing.
+
+        So that a run that needs a person's word stops before it sends anything new.
+        """
+        strange = [key for key in self._decisions if key not in self._history.doubts]
+        if strange:
+            known = ", ".join(self._history.doubts) or "nothing"
+            raise RunnerError(f"{', '.join(strange)} is not in doubt", f"in doubt is: {known}")
+        open_ = [d for key, d in self._history.doubts.items() if not self._can_settle(key, d)]
+        if open_:
+            raise RunnerError(
+                "\n".join(["in doubt: sent, with no answer seen", *map(_question, open_)]),
+                f"look at the tracker, then resume with --in-doubt {open_[0].key}=done, "
+                f"{open_[0].key}=retry or {open_[0].key}=id:123",
+                code=ExitCode.IN_DOUBT,
+            )
+
+    def _can_settle(self, key: str, doubt: Doubt) -> bool:
+        if key in self._decisions:
+            return True
+        operation = self._operation(doubt)
+        body = doubt.request.get("body")
+        return operation.repeatable or _natural_key(operation, body) is not None
+
+
+def _natural_key(operation: Operation, body: Json) -> dict[str, Json] | None:
+    """The fields of a body by which what it creates can be found; `None` where one is missing."""
+    if not operation.natural_key or not operation.lookups or not isinstance(body, Mapping):
+        return None
+    wanted = {field: body.get(field) for field in operation.natural_key}
+    missing = any(value in {None, "", MASK} for value in wanted.values())
+    return None if missing else wanted
+
+
+def _same(one: Json, other: Json) -> bool:
+    return one == other or str(one) == str(other)
+
+
+def _show(wanted: Mapping[str, Json]) -> str:
+    return ", ".join(f"{field} {value}" for field, value in wanted.items())
+
+
+def _question(doubt: Doubt) -> str:
+    request = doubt.request
+    body = request.get("body")
+    about = f" with {json.dumps(body, ensure_ascii=False)[:200]}" if body else ""
+    return f"  {doubt.key}: {doubt.call}, {request['method']} {request['url']}{about}"
+
+
+def _lost(key: str) -> RunnerError:
+    return RunnerError(
+        f"the answer of {key} held a secret, which is not in the journal and cannot be read again",
+        "start the playbook anew, or set the value by hand",
+    )
+
+
+def _put(envelope: dict[str, Any], trail: Trail, value: Json) -> None:
+    node: Any = envelope
+    for part in trail[:-1]:
+        node = node[part]
+    node[trail[-1]] = value

@@ -44,7 +44,7 @@ def _params(call: Call, scope: Scope, outside: Outside) -> Mapping[str, Json]:
     if not isinstance(params, dict):
         raise StepError("invalid_params", "params is no mapping", _NOT_SENT)
     for name, value in params.items():
-        shape = call.parameter_shapes.get(name)
+        shape = call.needs.params.get(name)
         if shape is None and not call.operation.open_query:
             raise StepError("invalid_params", f"{call.operation} has no parameter '{name}'")
         wrong = shape.mismatches(value) if shape is not None else []
@@ -62,10 +62,10 @@ def _body(call: Call, scope: Scope, outside: Outside) -> Json:
     if call.body is None:
         return None
     body = _render(call.body, scope, outside, "body")
-    wrong = call.shape.mismatches(body) if call.shape is not None else []
+    wrong = call.needs.body.mismatches(body) if call.needs.body is not None else []
     if wrong:
         raise StepError("invalid_body", _list_mismatches(wrong), wrong[0].hint or _NOT_SENT)
-    return body if call.convert is None else call.convert(body)
+    return body if call.needs.convert is None else call.needs.convert(body)
 
 
 def _render(renderer: Renderer, scope: Scope, outside: Outside, what: str) -> Json:

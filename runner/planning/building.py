@@ -17,6 +17,7 @@ from runner.planning.plan import (
     Condition,
     Include,
     Loop,
+    Needs,
     Plan,
     Save,
     SetValues,
@@ -92,6 +93,7 @@ class _Builder:
         self._templates = templates
         self._started = started
         self._root = root
+        self._known: dict[str, Needs] = {}
         self._defaults = document.data.get("defaults") or {}
 
     def renderers(self, values: Mapping[str, Json] | None) -> dict[str, Renderer]:
@@ -110,7 +112,7 @@ class _Builder:
         return Step(
             label=label,
             name=name,
-            place=self._document.place(self._document.offset(trail)),
+            place=self._document.place(self._document.offset(trail), 1),
             when=when,
             when_each=loop is not None and _asks_about(when, {loop.name, "index"}),
             loop=loop,
@@ -155,12 +157,7 @@ class _Builder:
             params=self._params(step, trail, operation),
             body=self._body(step, trail, operation),
             body_fields=_fields(step.get("body")),
-            shape=self._strict((str(operation), "body"), operation.body),
-            parameter_shapes={
-                key: self._rules.shape((str(operation), f"params.{key}"), p.schema, templated=False)
-                for key, p in operation.parameters.items()
-            },
-            convert=wire_converter(operation.body),
+            needs=self._needs(operation),
             expect=self._expect(step, trail),
             until=self._until(step, trail),
             retries=self._retries(step),
@@ -178,8 +175,22 @@ class _Builder:
             params = _respelled(params, self._document, (*trail, "params"), shape)
         return self._compile(params)
 
-    def _strict(self, key: tuple[str, str], schema: Mapping[str, Json] | None) -> Shape | None:
-        return None if schema is None else self._rules.shape(key, schema, templated=False)
+    def _needs(self, operation: Operation) -> Needs:
+        """What every call of an operation is checked against; made once an operation."""
+        key = str(operation)
+        if key not in self._known:
+            shape = self._rules.shape
+            self._known[key] = Needs(
+                body=None
+                if operation.body is None
+                else shape((key, "body"), operation.body, templated=False),
+                params={
+                    name: shape((key, f"params.{name}"), parameter.schema, templated=False)
+                    for name, parameter in operation.parameters.items()
+                },
+                convert=wire_converter(operation.body),
+            )
+        return self._known[key]
 
     def _retries(self, step: Map) -> int:
         given = step.get("retry", self._defaults.get("retry", DEFAULT_RETRIES))
@@ -203,7 +214,7 @@ class _Builder:
         )
 
     def _condition(self, value: Json, trail: Trail) -> Condition:
-        place = self._document.place(self._document.offset(trail))
+        place = self._document.place(self._document.offset(trail), 1)
         if isinstance(value, bool):
             return Condition(str(value).lower(), None, value, place)
         source = split_text(value)[0].text

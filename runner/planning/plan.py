@@ -45,6 +45,18 @@ class Save:
 
 
 @dataclass(frozen=True, slots=True)
+class Needs:
+    """What the calls of one operation must fit once they are rendered.
+
+    `convert` turns a body into the types that the API declares, where they differ.
+    """
+
+    body: Shape | None
+    params: Mapping[str, Shape]
+    convert: Convert | None
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One call of the API. `retries` is how often it may be tried again where that is safe.
 
@@ -56,9 +68,7 @@ class Call:
     params: Renderer
     body: Renderer | None
     body_fields: frozenset[str]
-    shape: Shape | None
-    parameter_shapes: Mapping[str, Shape]
-    convert: Convert | None
+    needs: Needs
     expect: tuple[Condition, ...]
     until: Until | None
     retries: int

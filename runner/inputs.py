@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from runner.errors import ExitCode, RunnerError
-from runner.model import Json
+from runner.model import Json, Severity
 from runner.playbook import Map, parse
 from runner.shapes import Shape
 from runner.templating.expressions import describe, nearest
@@ -50,8 +51,8 @@ def resolve(
         except _InputError as error:
             trouble.append(str(error))
             continue
-        if spec.get("secret") and value not in {None, ""}:
-            hidden.append(value if isinstance(value, str) else json.dumps(value))
+        if spec.get("secret"):
+            hidden += _texts(value)
     if trouble:
         raise RunnerError(
             "; ".join(trouble),
@@ -65,7 +66,7 @@ def read_file(text: str, file: str) -> Mapping[str, Json]:
     """The values in a file of inputs, YAML or JSON. Raises RunnerError."""
     document = parse(text, file)
     if document.broken:
-        first = document.problems[0]
+        first = next(p for p in document.problems if p.severity is Severity.ERROR)
         raise RunnerError(f"{first.place}: {first.message}", first.hint)
     if document.data is None:
         return {}
@@ -84,9 +85,21 @@ def missing_secrets(
         if isinstance(spec, Mapping)
         and spec.get("secret")
         and name not in values
+        and "default" not in spec
         and not environ.get(spec.get("env", ""))
         and spec.get("required", True)
     ]
+
+
+def _texts(value: Json) -> list[str]:
+    """All that a secret value would show as; true, false and null give nothing away."""
+    if isinstance(value, Mapping):
+        return [text for part in value.values() for text in _texts(part)]
+    if isinstance(value, list):
+        return [text for part in value for text in _texts(part)]
+    if value is None or isinstance(value, bool) or value == "":
+        return []
+    return [value if isinstance(value, str) else json.dumps(value)]
 
 
 class _InputError(ValueError):
@@ -139,15 +152,26 @@ def _read_text(name: str, spec: Mapping[str, Any], text: str) -> Json:
     kind = spec.get("type", "string")
     if kind == "string":
         return text
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = text
+    value = _json_or_text(text)
+    if kind == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)
     if kind in {"integer", "number", "boolean"} or isinstance(value, list | dict):
         return value
-    if kind == "array" and isinstance(value, str):
+    if kind == "array" and not text.lstrip().startswith(("[", "{")):
         return [part.strip() for part in text.split(",") if part.strip()]
-    raise _InputError(f"the input '{name}' must be JSON, a {kind}")
+    raise _InputError(f"the input '{name}' must be JSON, an {kind}")
+
+
+def _json_or_text(text: str) -> Json:
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return text
+    return text if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _no_constant(name: str) -> Json:
+    raise ValueError(f"{name} is no number that JSON can carry")
 
 
 def _checked(name: str, spec: Mapping[str, Any], value: Json) -> Json:
@@ -158,6 +182,15 @@ def _checked(name: str, spec: Mapping[str, Any], value: Json) -> Json:
         allowed = ", ".join(map(str, spec["enum"]))
         raise _InputError(f"the input '{name}' must be one of {allowed}")
     pattern = spec.get("pattern")
-    if pattern and isinstance(value, str) and not re.search(pattern, value):
+    if pattern and isinstance(value, str) and not _matches(name, pattern, value):
         raise _InputError(f"the input '{name}' does not match {pattern}")
     return value
+
+
+def _matches(name: str, pattern: str, value: str) -> bool:
+    try:
+        return re.search(pattern, value) is not None
+    except re.error as error:
+        raise _InputError(
+            f"the pattern of the input '{name}' is no regular expression: {error}"
+        ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from runner.catalogue import Operation
 from runner.model import Json
@@ -51,8 +51,9 @@ def build_path(operation: Operation, entity: Json, params: Mapping[str, Json]) -
         elif where == "raw":
             path = _raw_path(name, value)
         elif value is not None:
-            query[name] = _query_text(value)
-    return f"{path}?{urlencode(query, doseq=True, quote_via=quote)}" if query else path
+            query[name] = _query_value(name, value)
+    text = urlencode(query, doseq=True, quote_via=quote)
+    return f"{path}{'&' if '?' in path else '?'}{text}" if text else path
 
 
 def _part(what: str, value: Json) -> str:
@@ -66,9 +67,12 @@ def raw_path_trouble(value: Json) -> str | None:
     """Why a value cannot be a whole path below the API: it must stay there."""
     if not isinstance(value, str) or not value.startswith("/") or len(value) < 2:
         return "must be a path that begins with '/', such as /offers"
-    parts = value.split("?", 1)[0].split("/")[1:]
+    # Servers undo %2e and %2f before they look where a path leads.
+    parts = [unquote(part) for part in value.split("?", 1)[0].split("/")[1:]]
     if any(part in {"", ".", ".."} for part in parts):
         return "must not hold empty parts, '.' or '..'"
+    if any("/" in part or "\\" in part for part in parts):
+        return "must not hold a '/' or a '\\' written as an escape"
     if any(c in "\\#" or c.isspace() or not c.isprintable() for c in value):
         return "holds characters that a path cannot hold"
     return None
@@ -81,12 +85,34 @@ def _raw_path(name: str, value: Json) -> str:
     return quote(str(value), safe="/?&=%:@,+;~!$'()*-._")
 
 
-def _query_text(value: Json) -> Json:
+def _query_value(name: str, value: Json) -> Json:
+    if isinstance(value, list):
+        return [_query_text(f"{name}[{at}]", part) for at, part in enumerate(value)]
+    return _query_text(name, value)
+
+
+def _query_text(name: str, value: Json) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, list):
-        return [_query_text(part) for part in value]
-    return value if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return str(value)
+    raise PathError(f"params.{name}", "must be text, a number, or true or false")
+
+
+def _as_string(value: Json) -> Json:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    # 5.0 is a whole number to JSON Schema and to people; no tracker finds an id "5.0".
+    return str(int(value)) if value == value // 1 else str(value)
+
+
+def _as_integer(value: Json) -> Json:
+    return int(value) if isinstance(value, bool) else value
+
+
+_SENT_AS: Mapping[str, Convert] = {"string": _as_string, "integer": _as_integer}
 
 
 def wire_converter(schema: Mapping[str, Json] | None) -> Convert | None:
@@ -98,8 +124,9 @@ def wire_converter(schema: Mapping[str, Json] | None) -> Convert | None:
     """
     if not isinstance(schema, Mapping):
         return None
-    if schema.get("x-sent-as") == "string":
-        return lambda v: str(v) if isinstance(v, int | float) and not isinstance(v, bool) else v
+    converter = _SENT_AS.get(schema.get("x-sent-as", ""))
+    if converter is not None:
+        return converter
     inner = {key: wire_converter(part) for key, part in schema.get("properties", {}).items()}
     fields = {key: convert for key, convert in inner.items() if convert is not None}
     item = wire_converter(schema.get("items"))

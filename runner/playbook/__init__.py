@@ -9,7 +9,7 @@ import yaml
 
 from runner.errors import RunnerError
 from runner.playbook.document import Document, Map, Seq, Trail, fingerprint, show_trail
-from runner.playbook.faults import note_character, note_syntax
+from runner.playbook.faults import note_character, note_surrogate, note_syntax
 from runner.playbook.reader import Reader, StopReading, scalar_ends
 
 __all__ = [
@@ -41,8 +41,8 @@ def read(path: Path | str, shown: str | None = None) -> Document:
     try:
         with Path(path).open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or str(error)
         raise RunnerError(f"cannot read {name}: {reason}", "check the path") from error
     document = parse_bytes(raw, name)
     document.folder = Path(path).resolve().parent
@@ -62,9 +62,9 @@ def parse_bytes(raw: bytes, file: str) -> Document:
         document = Document(file, raw.decode("utf-8-sig", errors="replace"))
         document.note(
             "KP102",
-            f"byte 0x{raw[error.start]:02x} is not UTF-8",
+            f"byte 0x{error.object[error.start]:02x} is not UTF-8",
             "save the file as UTF-8",
-            offset=len(raw[: error.start].decode("utf-8-sig", errors="replace")),
+            offset=len(error.object[: error.start].decode(errors="replace")),
             length=1,
         )
         return document
@@ -72,13 +72,16 @@ def parse_bytes(raw: bytes, file: str) -> Document:
 
 def parse(text: str, file: str = "<text>") -> Document:
     """Read a playbook from text. What is wrong with the YAML is in the document's problems."""
-    document = Document(file, text, _ends=scalar_ends)
+    # A mark that an editor left would shift all columns of the first line by one.
+    document = Document(file, text.removeprefix("\ufeff"), _ends=scalar_ends)
     try:
         document.data = Reader(document).read()
     except yaml.MarkedYAMLError as error:
         note_syntax(document, error)
     except yaml.reader.ReaderError as error:
-        note_character(document, error)
+        note_character(document, error.character)
+    except UnicodeEncodeError as error:
+        note_surrogate(document, error.start)
     except StopReading:
         document.data = None
     return document

@@ -15,6 +15,9 @@ from runner.model import Json, Place, Problem, Severity
 
 _NOQA = re.compile(r"#\s*noqa:\s*([A-Z]{2}\d{3}(?:\s*,\s*[A-Z]{2}\d{3})*)")
 
+# An anchor or a tag before a scalar.
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
+
 # Where a value stands inside the document: keys and indexes from the root.
 Trail = tuple[str | int, ...]
 
@@ -55,6 +58,7 @@ class Document:
     _ends: Callable[[str], Mapping[int, int]] | None = None
     _lines: list[int] = field(default_factory=list)
     _known_ends: Mapping[int, int] | None = None
+    _last_line: tuple[int, str] = (0, "")
 
     @property
     def broken(self) -> bool:
@@ -126,6 +130,12 @@ class Document:
 
     def line(self, number: int) -> str:
         """The text of a line, counted from 1, without its end."""
+        # All problems on a line share one text: a file may be one line of many megabytes.
+        if self._last_line[0] != number:
+            self._last_line = (number, self._cut_line(number))
+        return self._last_line[1]
+
+    def _cut_line(self, number: int) -> str:
         starts = self._line_starts()
         if not 1 <= number <= len(starts):
             return ""
@@ -133,9 +143,25 @@ class Document:
         return self.text[starts[number - 1] : end].rstrip("\r\n")
 
     def spelling(self, path: Trail) -> str:
-        """The scalar at `path` as it was typed, so that `007` and `1.10` can stay themselves."""
+        """The scalar at `path` as it was typed, so that `007` and `1.10` can stay themselves.
+
+        For an alias that is what stands at its anchor.
+        """
         start = self.offset(path)
-        return self.text[start : self.end(start)].strip()
+        typed = self.text[start : self.end(start)].strip()
+        if typed.startswith("*"):
+            typed = self._anchored(typed[1:], start)
+        return _PROPERTIES.sub("", typed)
+
+    def _anchored(self, name: str, before: int) -> str:
+        """The scalar at the last anchor of that name; its own mark comes with it."""
+        at = before
+        while (at := self.text.rfind(f"&{name}", 0, at)) >= 0:
+            # The name may stand in a comment or a text: only an anchor begins a scalar.
+            typed = self.text[at : self.end(at)]
+            if typed.split(maxsplit=1)[:1] == [f"&{name}"]:
+                return typed.strip()
+        return f"*{name}"
 
     def end(self, offset: int) -> int:
         """Where the scalar that starts at `offset` ends; one past it where none does."""
@@ -164,6 +190,8 @@ class Document:
 
 def silenced(line: str) -> frozenset[str]:
     """The codes that a comment `# noqa: KT004` silences on its line."""
+    if "noqa" not in line:  # a line may be megabytes of JSON, and asked about for every problem
+        return frozenset()
     found = _NOQA.search(line)
     return frozenset(re.findall(r"[A-Z]{2}\d{3}", found.group(1))) if found else frozenset()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import yaml
 
 from runner.playbook.document import Document
@@ -78,6 +76,18 @@ _SYNTAX = (
         "write one, or take the bracket or comma out",
     ),
     (
+        "block sequence entries are not allowed",
+        "",
+        "a list cannot begin on the line of its key",
+        "put '- ' on a line of its own below the key, or quote the value if it begins with '-'",
+    ),
+    (
+        "found invalid Unicode character escape",
+        "",
+        "an escape for half a character",
+        "write both halves (\\ud83d\\ude00), or the character itself",
+    ),
+    (
         "found unknown escape character",
         "",
         "an unknown escape in a double-quoted text",
@@ -94,6 +104,9 @@ def note_syntax(document: Document, error: yaml.MarkedYAMLError) -> None:
     what = error.problem or "the YAML cannot be read"
     if "end of stream" in what and context is not None:
         at = context.index
+    if document.text.startswith("{{", at) and document.text.startswith("$", at - 1):
+        _note_unquoted(document, at - 1)
+        return
     near = document.text[at : at + 1]
     message, hint = next(
         (
@@ -105,18 +118,49 @@ def note_syntax(document: Document, error: yaml.MarkedYAMLError) -> None:
     )
     if document.text[document.text.rfind("\n", 0, at) + 1 : at + 1].lstrip(" ").startswith("\t"):
         message, hint = "a tab cannot indent", "indent with spaces"
+    if context is not None and document.text[context.index : context.index + 1] in {"[", "{"}:
+        hint += f"; the bracket stands on line {document.place(context.index).line}"
+    if what.startswith(("did not find expected ','", "did not find expected node content")) and (
+        not document.text[at:].strip()
+    ):
+        message = "the file ends inside brackets"
     document.note("KP100", message, hint, offset=at, length=1)
 
 
-def note_character(document: Document, error: Any) -> None:
+def _note_unquoted(document: Document, at: int) -> None:
+    """Note an expression that stands bare inside brackets, where YAML reads its braces."""
+    end = document.text.find("}}", at)
+    length = end + 2 - at if 0 <= end - at < 200 else 3
+    whole = document.text[at : at + length] if length > 3 else "${{ … }}"
+    document.note(
+        "KP100",
+        "an expression inside { } or [ ] must be quoted",
+        f"write '{whole}'" if '"' in whole else f'write "{whole}"',
+        offset=at,
+        length=length,
+    )
+
+
+def note_character(document: Document, character: int | str) -> None:
     """Note a character that YAML does not allow."""
     # libyaml reports a position in bytes here; the character itself is found again instead.
-    wanted = error.character if isinstance(error.character, int) else ord(error.character)
+    wanted = character if isinstance(character, int) else ord(character)
     at = max(document.text.find(chr(wanted)), 0)
     document.note(
         "KP102",
         f"the character U+{wanted:04X} is not allowed in YAML",
         "take it out, or write it as an escape in double quotes",
+        offset=at,
+        length=1,
+    )
+
+
+def note_surrogate(document: Document, at: int) -> None:
+    """Note half a character, which no UTF-8 file can hold."""
+    document.note(
+        "KP102",
+        f"U+{ord(document.text[at]):04X} is half a character",
+        "write the whole character",
         offset=at,
         length=1,
     )

@@ -7,6 +7,7 @@ and one pass over events takes a third of the time of a plain load.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -23,6 +24,7 @@ from yaml.events import (
 
 from runner.model import Json, Severity
 from runner.playbook.document import Document, Map, Seq
+from runner.playbook.halves import Halves
 from runner.playbook.scalars import NotJsonError, meaning, old_meaning
 
 MAX_DEPTH = 100
@@ -30,6 +32,11 @@ MAX_DEPTH = 100
 # below what a "billion laughs" file needs.
 MAX_ALIASED = 100_000
 
+MAX_DIRECTIVES = 100
+# An alias of a text costs one more for so many characters: it may be written out a hundred times.
+CHARACTERS = 100
+
+_DIRECTIVE = re.compile(r"^%", re.MULTILINE)
 _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 
@@ -42,7 +49,7 @@ def scalar_ends(text: str) -> dict[int, int]:
     """
     ends: dict[int, int] = {}
     try:
-        for event in _events(text):
+        for event in _events(Halves(text).text):
             if type(event) in {ScalarEvent, AliasEvent}:
                 ends[event.start_mark.index] = event.end_mark.index
     except yaml.YAMLError:
@@ -51,12 +58,20 @@ def scalar_ends(text: str) -> dict[int, int]:
 
 
 def _events(text: str) -> Iterator[Any]:
+    if len(_DIRECTIVE.findall(text)) > MAX_DIRECTIVES:
+        # libyaml compares each directive with all before it, and reads them all at one go.
+        raise yaml.MarkedYAMLError(problem="far too many directives")
     parser = _PARSER(text)
     try:
         while (event := parser.get_event()) is not None:
             yield event
     finally:
         parser.dispose()
+
+
+def _short(text: str) -> str:
+    """A text as messages show it: what is wrong with it shows in its beginning."""
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 class StopReading(Exception):  # noqa: N818  (not an error: the problem is noted already)
@@ -66,7 +81,7 @@ class StopReading(Exception):  # noqa: N818  (not an error: the problem is noted
 class _Frame:
     """A collection being read: where it began, and the key that waits for its value."""
 
-    __slots__ = ("anchor", "at", "began", "key", "key_at", "value")
+    __slots__ = ("anchor", "at", "began", "key", "key_at", "merges", "value")
 
     def __init__(self, value: Any, at: int, anchor: str | None, began: int) -> None:
         self.value = value
@@ -75,6 +90,7 @@ class _Frame:
         self.began = began
         self.key: str | None = None
         self.key_at = 0
+        self.merges = False  # whether a plain `<<` is among the keys
 
 
 class Reader:
@@ -82,6 +98,7 @@ class Reader:
 
     def __init__(self, document: Document) -> None:
         self._document = document
+        self._halves = Halves(document.text)
         self._anchors: dict[str, tuple[Json, int]] = {}
         self._aliased = 0
 
@@ -90,14 +107,14 @@ class Reader:
         top = _Frame(Seq(), 0, None, 0)
         stack: list[_Frame] = []
         count = 0
-        for event in _events(self._document.text):
+        for event in _events(self._halves.text):
             kind = type(event)
             at = event.start_mark.index
             if kind is ScalarEvent:
-                count += 1
+                count += 1 + len(event.value) // CHARACTERS
                 value = self._scalar(event, top)
                 if event.anchor:
-                    self._anchors[event.anchor] = (value, 1)
+                    self._anchors[event.anchor] = (value, 1 + len(event.value) // CHARACTERS)
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
                 count += 1
                 self._check_collection(event, top, len(stack))
@@ -107,7 +124,7 @@ class Reader:
                 continue
             elif kind is MappingEndEvent or kind is SequenceEndEvent:
                 value, at = top.value, top.at
-                if kind is MappingEndEvent and "<<" in value:
+                if top.merges:
                     self._merge(value)
                 if top.anchor:
                     self._anchors[top.anchor] = (value, count - top.began + 1)
@@ -145,12 +162,13 @@ class Reader:
                 container.spots[key] = (top.key_at, at)
 
     def _scalar(self, event: Any, top: _Frame) -> Json:
-        text: str = event.value
+        text = self._halves.joined(event.value)
         if event.tag is not None and not event.implicit[0]:
             return self._tagged(event)
         if event.style:  # quoted or a block: text, whatever it looks like
             return text
         if type(top.value) is Map and top.key is None:
+            top.merges = top.merges or text == "<<"
             return text  # a key is text as it was typed
         old = old_meaning(text)
         try:
@@ -159,7 +177,7 @@ class Reader:
             self._document.note(
                 "KP108",
                 str(error),
-                f"for text, quote it: '{text[:40]}'",
+                f"for text, quote it: '{_short(text)}'",
                 offset=event.start_mark.index,
             )
             return text
@@ -167,8 +185,8 @@ class Reader:
             now = "text" if isinstance(value, str) else f"the number {value}"
             self._document.note(
                 "KP109",
-                f"{text} is {now} here; YAML 1.1 would have read {old}",
-                f"quote it to say that text is meant: '{text}'",
+                f"{_short(text)} is {now} here; YAML 1.1 would have read {old}",
+                f"quote it to say that text is meant: '{_short(text)}'",
                 offset=event.start_mark.index,
                 severity=Severity.WARNING,
             )
@@ -189,7 +207,7 @@ class Reader:
                 return value
             self._document.note(
                 "KP107",
-                f"'{event.value}' is no {kind}",
+                f"'{_short(event.value)}' is no {kind}",
                 "take the tag out, or correct the value",
                 offset=event.start_mark.index,
             )
@@ -198,7 +216,7 @@ class Reader:
         return event.value
 
     def _note_tag(self, event: Any) -> None:
-        shown = str(event.tag).replace(_TAG, "!!")
+        shown = _short(str(event.tag).replace(_TAG, "!!"))
         self._document.note(
             "KP107",
             f"the tag {shown} is not part of the language",
@@ -223,7 +241,9 @@ class Reader:
 
     def _note_complex_key(self, at: int) -> NoReturn:
         text = self._document.text
-        if text.startswith("{", at) and text.startswith("{", at - 1):
+        if text.startswith("{{", at):  # the whole `{{ x }}` is a key itself
+            at += 1
+        if at and text.startswith("{{", at - 1):
             end = text.find("}}", at)
             inner = text[at + 1 : end].strip() if 0 <= end - at < 200 else "…"
             self._stop(
@@ -231,6 +251,7 @@ class Reader:
                 f"'{{{{ {inner} }}}}' is read as a mapping, not as a template",
                 f"did you mean ${{{{ {inner} }}}}? For the text itself, quote it",
                 at - 1,
+                max(end + 3 - at, 2),
             )
         self._stop(
             "KP106", "a mapping or a list cannot be a key", "use a plain word as the key", at
@@ -244,10 +265,11 @@ class Reader:
     def _alias(self, event: Any) -> tuple[Json, int]:
         at = event.start_mark.index
         if event.anchor not in self._anchors:
+            name = _short(event.anchor)
             self._stop(
                 "KP104",
-                f"*{event.anchor} refers to no anchor above it",
-                f"write &{event.anchor} at the value that is meant; a value cannot hold itself",
+                f"*{name} refers to no anchor above it",
+                f"write &{name} at the value that is meant; a value cannot hold itself",
                 at,
             )
         value, size = self._anchors[event.anchor]
@@ -264,10 +286,14 @@ class Reader:
     def _merge(self, into: Map) -> None:
         """Take in what `<<` names; keys that are written out win, and earlier sources before later.
 
-        Merge keys are no part of YAML 1.2, but every team's files have them.
+        Merge keys are no part of YAML 1.2, but every team's files have them. What is merged comes
+        before what is written out, as other readers have it: `vars` are computed in order.
         """
         key_at, at = into.spots.pop("<<")
         source = into.pop("<<")
+        own, spots = dict(into), into.spots
+        into.clear()
+        into.spots = {}
         for part in source if isinstance(source, list) else [source]:
             if not isinstance(part, Map):
                 self._document.note(
@@ -278,19 +304,22 @@ class Reader:
                 )
                 continue
             for key, value in part.items():
-                if key not in into:
+                if key not in into and key not in own:
                     into[key] = value
                     into.spots[key] = (key_at, part.spots[key][1])
+        into.update(own)
+        into.spots |= spots
 
     def _note_duplicate(self, container: Any, key: str, at: int) -> None:
         first = self._document.place(container.spots[key][0])
+        where = f"line {first.line}, column {first.column}"
         self._document.note(
             "KP111",
-            f"'{key}' stands twice; the first is on line {first.line}, column {first.column}",
+            f"'{_short(key)}' stands twice; the first is on {where}",
             "keep one of the two",
             offset=at,
         )
 
-    def _stop(self, code: str, message: str, hint: str, at: int) -> NoReturn:
-        self._document.note(code, message, hint, offset=at, length=1)
+    def _stop(self, code: str, message: str, hint: str, at: int, length: int = 1) -> NoReturn:
+        self._document.note(code, message, hint, offset=at, length=length)
         raise StopReading

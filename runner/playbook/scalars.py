@@ -34,12 +34,22 @@ _OLD_BOOLEANS = frozenset(
     for word in (name, name.capitalize(), name.upper())
 )
 _OLD_FIRST = frozenset("yYnNoO")
-_SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?\Z")
+_SEXAGESIMAL = re.compile(
+    r"[-+]?(?:[1-9][0-9_]*(?::[0-5]?[0-9])+|[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*)\Z"
+)
 _DATE = re.compile(
-    r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}.*)?\Z"
+    r"[0-9]{4}-(?:[0-9]{2}-[0-9]{2}|[0-9]{1,2}-[0-9]{1,2}(?:[Tt]|[ \t]+)"
+    r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}.*)\Z"
 )
 _UNDERSCORED = re.compile(
-    r"[-+]?(?:0b[01_]+|(?=.*_)(?:0x[0-9a-fA-F_]+|[0-9][0-9_]*(?:\.[0-9_]*)?))\Z"
+    r"[-+]?(?:0b[01_]+|(?=.*_)(?:0x[0-9a-fA-F_]+"
+    r"|(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?|0[0-7_]+|[1-9][0-9_]*))\Z"
+    r"|[-+]0x[0-9a-fA-F_]+\Z"
+)
+# Numbers by YAML 1.2 alone: an octal of its own, and floats whose point or sign is left out.
+_NEW_NUMBER = re.compile(
+    r"0o[0-7]+\Z|[-+]?0[0-9]*[89][0-9]*\Z"
+    r"|[-+]?(?:[0-9]+[eE][-+]?[0-9]+|(?:[0-9]+\.[0-9]*|\.[0-9]+)[eE][0-9]+)\Z"
 )
 _OLD_OCTAL = re.compile(r"[-+]?0[0-7]+\Z")
 _OLD = (
@@ -47,6 +57,7 @@ _OLD = (
     (_DATE, "a date"),
     (_OLD_OCTAL, "an octal number"),
     (_UNDERSCORED, "a number"),
+    (_NEW_NUMBER, "text"),
 )
 
 # Digits beyond this are no id and no amount; int() of a very long run would also be refused.
@@ -82,7 +93,7 @@ def old_meaning(text: str) -> str | None:
     first = text[:1]
     if first in _OLD_FIRST:
         return "true or false" if text in _OLD_BOOLEANS else None
-    if not (first.isdigit() or first in {"+", "-"}):
+    if not (first.isdigit() or first in {"+", "-", "."}):
         return None
     for pattern, words in _OLD:
         if pattern.match(text):

@@ -55,4 +55,6 @@ class Shape:
         found: list[Mismatch] = []
         for error in self._validator.iter_errors(value):
             found += translate(error)
-        return found
+        mistyped = {mismatch.trail for mismatch in found if mismatch.keyword == "type"}
+        # What a value of another type does wrong besides is no news.
+        return [m for m in found if m.keyword == "type" or m.trail not in mistyped]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,9 @@ from runner.model import Json
 from runner.templating.expressions import describe, nearest
 
 Trail = tuple[str | int, ...]
+
+_WHOLE = re.compile(r"\s*[-+]?[0-9]+\s*")
+_DECIMAL = re.compile(r"\s*[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +53,25 @@ def translate(error: Any) -> Iterator[Mismatch]:
         )
     elif error.validator == "type":
         kinds = [expected] if isinstance(expected, str) else list(expected)
-        yield Mismatch(
-            trail, "type", kinds, f"must be {_kinds(kinds)}, is {describe(value)}", says or ""
-        )
+        hint = _unquote(kinds, value) or says or ""
+        yield Mismatch(trail, "type", kinds, f"must be {_kinds(kinds)}, is {describe(value)}", hint)
     elif error.validator == "enum":
         yield _not_among(trail, expected, value)
     else:
         yield Mismatch(trail, error.validator, expected, says or _generic(error), "")
+
+
+def _unquote(kinds: list[str], value: Json) -> str:
+    """What to do about a text that looks like the number that is wanted."""
+    if not isinstance(value, str) or not {"integer", "number"} & {*kinds}:
+        return ""
+    if _WHOLE.fullmatch(value):
+        word = "int"
+    elif "number" in kinds and _DECIMAL.fullmatch(value):
+        word = "float"
+    else:
+        return ""
+    return f"take the quotes off, or add | {word} to the expression (values from CSV are text)"
 
 
 def _unknown_key(trail: Trail, key: str, known: list[str], expected: Json) -> Mismatch:
@@ -120,4 +136,5 @@ def _generic(error: Any) -> str:
         "pattern": "does not look as it should ({0})",
         "anyOf": "has none of the forms that are known here",
     }
-    return words.get(error.validator, str(error.message)).format(error.validator_value)
+    known = words.get(error.validator)
+    return known.format(error.validator_value) if known else str(error.message)

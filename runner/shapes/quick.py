@@ -61,10 +61,12 @@ def _all(checks: list[Predicate]) -> Predicate:
 def _leave_open(predicate: Predicate, schema: Mapping[str, Json]) -> Predicate:
     kinds = schema.get("type", "string")
     takes_text = "string" in kinds
+    # Of all keywords only these have a word to say on a text whose content is not known.
+    forms = _any_of(schema, schema["anyOf"], True) if "anyOf" in schema else None
 
     def check(value: Any) -> bool:
         if isinstance(value, str) and OPEN in value:
-            return takes_text or is_whole(value)
+            return (takes_text or is_whole(value)) and (forms is None or forms(value))
         return predicate(value)
 
     return check

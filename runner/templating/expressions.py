@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ _WORDS = frozenset(
     ("and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None")
 )
 _PATH = re.compile(
-    r"\s*([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*|\.\d+|\[-?\d+\]|\['[^'\\]*'\]|\[\"[^\"\\]*\"\])*)\s*\Z",
+    r"\s*([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*|\.\d{1,9}|\[-?\d{1,9}\]|\['[^'\\]*'\]|\[\"[^\"\\]*\"\])*)\s*\Z",
     re.ASCII,
 )
 _PART = re.compile(r"\.(\w+)|\[(-?\d+)\]|\['([^']*)'\]|\[\"([^\"]*)\"\]", re.ASCII)
@@ -159,7 +159,7 @@ def _resolve(scope: Mapping[str, Any], root: str, path: tuple[str | int, ...]) -
         value = scope[root]
         for key in path:
             # A number after a dot is an index of a list, and a key of a mapping.
-            value = value[str(key)] if type(value) is dict and type(key) is int else value[key]
+            value = value[str(key) if type(key) is int and isinstance(value, dict) else key]
     except (KeyError, IndexError, TypeError):
         raise missing(scope, root, path) from None
     return value
@@ -177,10 +177,11 @@ def missing(scope: Mapping[str, Any], root: str, path: tuple[str | int, ...] = (
             if name not in value:
                 return TemplateError(f"{shown} has no '{name}'", _offer(name, [*map(str, value)]))
             value = value[name]
-        elif isinstance(value, list) and isinstance(key, int):
+        elif isinstance(value, list | str) and isinstance(key, int):
             if not -len(value) <= key < len(value):
+                parts = "items" if isinstance(value, list) else "characters"
                 return TemplateError(
-                    f"{shown} has {len(value)} items, so there is no {after}",
+                    f"{shown} has {len(value)} {parts}, so there is no {after}",
                     "guard it with when, or say what holds then with default",
                 )
             value = value[key]
@@ -190,6 +191,24 @@ def missing(scope: Mapping[str, Any], root: str, path: tuple[str | int, ...] = (
             )
         shown = after
     return TemplateError(f"{shown} cannot be read here")
+
+
+def explain(
+    message: str, scope: Mapping[str, Any], references: Sequence[Reference], known: Container[str]
+) -> TemplateError | None:
+    """The full story of what Jinja2 says is missing, where it is one of the references."""
+    for reference in references:
+        root, keys = reference.root, reference.keys
+        if root in known and root not in scope:
+            continue
+        try:
+            _resolve(scope, root, keys)
+        except TemplateError as error:
+            # Another part may be missing too, and never have been asked for.
+            name = re.search(r" no '(.*?)'", error.message)
+            if name is None or name.group() in message:
+                return error
+    return None
 
 
 def _advice(value: Json) -> str:
@@ -218,16 +237,20 @@ def nearest(name: str, known: Sequence[str]) -> str | None:
     return close[0] if close else None
 
 
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    ((int, float), "a number"),
+    (str, "text"),
+    (Mapping, "a mapping"),
+    ((tuple, Iterator), "a list"),
+)
+
+
 def describe(value: Json) -> str:
     """What kind of value this is, with an article, for messages."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
-        return "a number"
-    if isinstance(value, str):
-        return "text"
     if isinstance(value, list):
         return f"a list of {len(value)}"
-    return "a mapping"
+    return next((words for kinds, words in _KINDS if isinstance(value, kinds)), "a function")

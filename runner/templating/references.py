@@ -45,8 +45,8 @@ def _chain(node: nodes.Node) -> tuple[str, tuple[str | int, ...], list[nodes.Nod
     while isinstance(node, nodes.Getattr | nodes.Getitem):
         if isinstance(node, nodes.Getattr):
             keys.append(node.attr)
-        elif isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, int):
-            keys.append(node.arg.value)
+        elif (index := _index(node.arg)) is not None:
+            keys.append(index)
         else:
             keys.append(None)
             inner.append(node.arg)
@@ -56,3 +56,13 @@ def _chain(node: nodes.Node) -> tuple[str, tuple[str | int, ...], list[nodes.Nod
     keys.reverse()
     known = keys[: keys.index(None)] if None in keys else keys
     return node.name, tuple(key for key in known if key is not None), inner
+
+
+def _index(node: nodes.Node) -> int | None:
+    """The whole number that an expression is, if it is one: -1 is two nodes to Jinja2."""
+    if isinstance(node, nodes.Neg):
+        number = _index(node.node)
+        return None if number is None else -number
+    if not isinstance(node, nodes.Const) or isinstance(node.value, bool):
+        return None
+    return node.value if isinstance(node.value, int) else None

@@ -97,7 +97,7 @@ def _compile_text(text: str, templates: Templates) -> Renderer:
     try:
         segments = split_text(text)
     except UnclosedError as error:
-        raise TemplateError(str(error), "close it with '}}'") from error
+        raise TemplateError(str(error), "close it with '}}', and check the quotes in it") from error
     if len(segments) == 1:
         only = segments[0]
         return _Whole(templates.expression(only.text)) if only.code else _Constant(only.text)

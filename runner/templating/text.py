@@ -83,12 +83,13 @@ def _close(text: str, at: int) -> int:
         if character in "'\"":
             at = _after_quote(text, at)
             continue
-        if character in "{[(":
+        # Other brackets do not count: where one is missing, that is what must be said.
+        if character == "{":
             depth += 1
         elif character == "}" and depth == 0:
             return at if text.startswith("}}", at) else -1
-        elif character in ")]}":
-            depth = max(depth - 1, 0)
+        elif character == "}":
+            depth -= 1
         at += 1
     return -1
 

@@ -1,0 +1,85 @@
+"""What an expression gave, as JSON; refuses what JSON cannot carry."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from jinja2 import Undefined
+
+from runner.model import Json
+from runner.templating.budget import ITEM_COST, MAX_BITS, Budget, OverBudgetError
+
+MAX_DEPTH = 100
+# Shorter texts are not worth remembering: they may come up many times over.
+LONG = 200
+
+
+class Plain:
+    """Turns one result to JSON: generators and tuples to lists, each shared part only once."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._done: dict[int, tuple[Json, int, Any]] = {}
+
+    def value(self, value: Any) -> Json:
+        """The value as JSON. Raises TypeError, ValueError, OverBudgetError, UndefinedError."""
+        return self._plain(value, 0)[0]
+
+    def _plain(self, value: Any, depth: int) -> tuple[Json, int]:
+        """The value, and how large it is when it is written out."""
+        if isinstance(value, str) and len(value) < LONG:
+            return str(value), len(value)
+        if value is None or isinstance(value, bool | int | float):
+            return _number(value), 1
+        if isinstance(value, Undefined):
+            str(value)  # raises, with the reason
+        known = self._done.get(id(value))
+        if known is None:
+            plain, size = self._made(value, depth)
+            # With the value, so that no other may come to have its id.
+            known = self._done[id(value)] = (plain, size, value)
+        else:
+            # What is there once is in memory already. What is there many times over would be
+            # written out many times over, in a body or in a report.
+            self._budget.charge(known[1])
+        return known[:2]
+
+    def _made(self, value: Any, depth: int) -> tuple[Json, int]:
+        if isinstance(value, str):
+            return str(value), len(value)
+        if depth >= MAX_DEPTH:
+            raise TypeError(f"the value is nested more than {MAX_DEPTH} levels deep")
+        if isinstance(value, dict):
+            pairs = [(_key(key), self._plain(part, depth + 1)) for key, part in value.items()]
+            size = sum(size for _, (_, size) in pairs)
+            return {key: part for key, (part, _) in pairs}, size + ITEM_COST * (1 + len(pairs))
+        if isinstance(value, list | tuple | set) or hasattr(value, "__next__"):
+            parts = [self._plain(part, depth + 1) for part in value]
+            size = sum(size for _, size in parts)
+            return [part for part, _ in parts], size + ITEM_COST * (1 + len(parts))
+        raise TypeError("this is a function, not a value: call it, with ()")
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no number that JSON can carry")
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise OverBudgetError("the number is too large")
+    return value
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return str(key)
+    if isinstance(key, int | float) and not isinstance(key, bool):
+        return str(_number(key))
+    raise TypeError("a key of a mapping must be text")
+
+
+def counted(budget: Budget, items: Iterator[Any], cost: int) -> Iterator[Any]:
+    """The items, each charged when it is taken. Raises OverBudgetError."""
+    for item in items:
+        budget.charge(cost)
+        yield item

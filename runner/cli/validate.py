@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from runner.catalogue import Catalogue
 from runner.cli.output import painter, say
 from runner.errors import ExitCode, RunnerError
 from runner.model import Problem, Severity
-from runner.playbook import read
+from runner.playbook import Document, read
 from runner.report.console import draw
 from runner.validation import Rules, check
 
@@ -30,23 +31,65 @@ _SUFFIXES = (".yaml", ".yml")
     help="Form of the problems; github makes annotations.",
 )
 @click.option("--strict", is_flag=True, help="Take warnings as errors.")
-def command(playbooks: tuple[str, ...], form: str, strict: bool) -> None:
-    """Check PLAYBOOK files and folders of them (- is standard input). Nothing is sent.
+@click.option(
+    "--preflight",
+    is_flag=True,
+    help="Look the ids up that valid playbooks state; only reads from the tracker.",
+)
+@click.option("--tracker", metavar="NAME", help="The tracker to look ids up on.")
+@click.option(
+    "--trackers",
+    "trackers_file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file of trackers.  [default: KEITARO_URL and KEITARO_API_KEY]",
+)
+@click.option("--insecure", is_flag=True, help="Allow plain http to a host that is not this one.")
+def command(
+    playbooks: tuple[str, ...],
+    form: str,
+    strict: bool,
+    preflight: bool,
+    tracker: str | None,
+    trackers_file: Path | None,
+    insecure: bool,
+) -> None:
+    """Check PLAYBOOK files and folders of them (- is standard input). Nothing is changed.
 
     Problems go to stdout with file, line and column, all of them at once; the exit code is 3
-    where there is an error, and 0 where there are none or only warnings.
+    where there is an error, and 0 where there are none or only warnings. A comment such as
+    `# noqa: KT004` silences that warning on its line. Nothing is sent at all without
+    --preflight, nor with it while a playbook has an error.
     """
+    if (tracker or trackers_file or insecure) and not preflight:
+        raise click.UsageError("--tracker, --trackers and --insecure go with --preflight")
     rules = Rules(Catalogue())
-    problems: list[Problem] = []
     files = list(_files(playbooks))
-    for file in files:
-        problems += check(read(file), rules)
+    documents = [read(file) for file in files]
+    problems = [problem for document in documents for problem in check(document, rules)]
+    if preflight and not any(p.severity is Severity.ERROR for p in problems):
+        problems += _look_up(documents, rules, trackers_file, tracker, insecure=insecure)
     _FORMS[form](problems)
     errors = sum(p.severity is Severity.ERROR for p in problems)
     warnings = len(problems) - errors
     say(_verdict(len(files), errors, warnings))
     if errors or (strict and warnings):
         raise click.exceptions.Exit(ExitCode.INVALID)
+
+
+def _look_up(
+    documents: list[Document],
+    rules: Rules,
+    file: Path | None,
+    tracker: str | None,
+    *,
+    insecure: bool,
+) -> list[Problem]:
+    # The HTTP library comes with it, which validating alone is spared.
+    from runner import preflight  # noqa: PLC0415
+    from runner.trackers import Trackers  # noqa: PLC0415
+
+    return preflight.check(documents, rules, Trackers(file, os.environ, insecure=insecure), tracker)
 
 
 def _files(names: tuple[str, ...]) -> Iterator[str]:

@@ -158,7 +158,8 @@ class CallChecker:
                 self._note_unknown_param(name, operation, path)
                 continue
             shape = self._rules.shape((str(operation), f"params.{name}"), parameter.schema)
-            self._notes.mismatches(shape, value, path)
+            if self._notes.mismatches(shape, value, path, sent=True):
+                continue
             if parameter.where == "path":
                 trouble = _part_trouble(value)
             elif parameter.where == "raw" and not (isinstance(value, str) and OPEN in value):
@@ -237,7 +238,7 @@ class CallChecker:
         templated = step.get("raw") is not True
         shape = self._rules.shape((str(operation), "body"), operation.body, templated=templated)
         if key == "body":
-            self._notes.mismatches(shape, step["body"], (*trail, "body"), "KP4")
+            self._notes.mismatches(shape, step["body"], (*trail, "body"), "KP4", sent=True)
         elif isinstance(step["body_file"], str) and OPEN not in step["body_file"]:
             self._body_file(step["body_file"], (*trail, "body_file"), shape, names, templated)
 
@@ -258,7 +259,7 @@ class CallChecker:
             return
         inner = Notes(document, self._notes.templates)
         if not document.broken:
-            inner.mismatches(shape, document.data, (), "KP4")  # type: ignore[arg-type]  # a Shape
+            inner.mismatches(shape, document.data, (), "KP4", sent=True)  # type: ignore[arg-type]  # a Shape
             if templated:
                 inner.expressions(document.data, (), names)
         self._notes.document.problems += document.problems

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from runner.catalogue import Catalogue, Operation
+from runner.errors import RunnerError
+from runner.lint import Linter, hide_secrets
 from runner.model import Json, Problem, Severity
-from runner.playbook import Document, Map, Trail
+from runner.playbook import Document, Map, Trail, read
 from runner.playbook.document import silenced
 from runner.shapes import Shape
 from runner.templating import Templates
 from runner.templating.functions import NAMES
+from runner.templating.text import OPEN
+from runner.validation.files import file_trouble
 from runner.validation.includes import IncludeChecker
 from runner.validation.names import Names, envelope, playbook_names
 from runner.validation.notes import Notes
@@ -30,6 +34,7 @@ class Rules:
         self.templates = Templates(dict.fromkeys(NAMES, _no_function))
         self.included: dict[Path, Document] = {}
         self._envelopes: dict[str, Mapping[str, Json]] = {}
+        self.linter = Linter(catalogue)
 
     @cached_property
     def language(self) -> Mapping[str, Json]:
@@ -66,21 +71,43 @@ def _no_function(*_: Any) -> None:
 def check(document: Document, rules: Rules) -> list[Problem]:
     """All problems of a playbook in the order of its lines, without those it silences.
 
-    Errors cannot be silenced, warnings can: `# noqa: KT004` on the line itself.
+    A comment `# noqa: KT004` on the line that a problem points at silences it there: warnings of
+    any code, and whatever lint (KT) says. Other errors cannot be silenced.
     """
     chain = (Path(document.file).resolve(),) if document.folder else ()
     _check(document, rules, chain)
-    shown = [problem for problem in document.problems if not _is_silenced(problem)]
+    shown = [p for p in hide_secrets(document.problems) if not is_silenced(p)]
+    # Where lint knows what was meant, the schema's own complaint about the value adds nothing.
+    told = {p.place for p in shown if p.code.startswith("KT") and p.severity is Severity.ERROR}
+    shown = [p for p in shown if p.code != "KP404" or p.place not in told]
     return sorted(shown, key=lambda p: (p.place.file != document.file, p.place))
 
 
 def _check(document: Document, rules: Rules, chain: tuple[Path, ...]) -> None:
-    if not document.broken:
+    # A key that stands twice, or a strange tag, leaves enough to find the other mistakes by.
+    if document.data is not None or not document.broken:
         _Playbook(document, rules, chain).check()
 
 
-def _is_silenced(problem: Problem) -> bool:
-    return problem.severity is not Severity.ERROR and problem.code in silenced(problem.line)
+def is_silenced(problem: Problem) -> bool:
+    """Whether a comment on the problem's line silences it, and may."""
+    may = problem.severity is not Severity.ERROR or problem.code.startswith("KT")
+    return may and problem.code in silenced(problem.line)
+
+
+def read_body(document: Document, name: str) -> Document | None:
+    """The file of a body that a step names; `None` where it cannot be had, which is noted apart."""
+    folder = document.folder
+    if folder is None or OPEN in name or file_trouble(folder, name):
+        return None
+    try:
+        return read(folder / name, document.beside(name))
+    except RunnerError:
+        return None
+
+
+# What makes up the playbook; expressions stand inside of it.
+_WRITTEN_OUT = ("version", "name", "inputs", "vars", "defaults", "steps", "finally", "outputs")
 
 
 class _Playbook:
@@ -102,17 +129,21 @@ class _Playbook:
             self._note_no_playbook(data)
             return
         self.notes.mismatches(self.rules.part("playbook"), data, ())
+        self.notes.written_out(data, (), _WRITTEN_OUT)
         inputs = self._inputs(data.get("inputs"))
         sites = step_sites(data.get("steps"), ("steps",), self.notes)
         sites |= step_sites(data.get("finally"), ("finally",), self.notes)
         names = self._vars(data.get("vars"), playbook_names(inputs, [], sites))
         if isinstance(data.get("defaults"), Map):
             self.notes.mismatches(self.rules.part("defaults"), data["defaults"], ("defaults",))
+            self.notes.written_out(data["defaults"], ("defaults",), ("on_error", "retry"))
             self.notes.expressions(data["defaults"], ("defaults",), names)
         self.steps.check(data.get("steps"), ("steps",), names)
         last = names.unsure("may not have run")
         self.steps.check(data.get("finally"), ("finally",), last)
         self.notes.expressions(data.get("outputs"), ("outputs",), names)
+        bodies = cache(lambda name: read_body(self.document, name))
+        self.document.problems += self.rules.linter.check(self.document, bodies)
 
     def _note_no_playbook(self, data: Json) -> None:
         if data is None:
@@ -143,7 +174,8 @@ class _Playbook:
                     path=trail,
                 )
                 continue
-            if not self.notes.mismatches(self.rules.part("input"), raw, trail):
+            fits = not self.notes.mismatches(self.rules.part("input"), raw, trail)
+            if self.notes.written_out(raw, trail, raw) and fits:
                 inputs[name] = self._input(raw, trail)
         return inputs
 

@@ -100,7 +100,7 @@ class IncludeChecker:
         given = step.get("inputs", {})
         declared = data.get("inputs")
         declared = declared if isinstance(declared, Map) else {}
-        if not isinstance(given, Map):
+        if not isinstance(given, Mapping):
             return
         for name, value in given.items():
             path = (*trail, "inputs", name)

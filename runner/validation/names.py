@@ -57,7 +57,8 @@ class Names:
     """The names in scope. `roots` give the JSON Schema of what each name stands for.
 
     `steps` are those that have run before this place, `sites` all those of the playbook;
-    `guarded` names the steps that a `when` around this place asks about.
+    `guarded` names the steps that a `when` around this place asks about, `around` the step that
+    this place is in and the blocks around it.
     """
 
     roots: Mapping[str, Schema]
@@ -65,6 +66,7 @@ class Names:
     sites: Mapping[str, Site] = field(default_factory=dict)
     block: Trail = ()
     guarded: frozenset[str] = frozenset()
+    around: frozenset[str] = frozenset()
 
     def declare(self, name: str, schema: Schema, uncertain: str = "") -> None:
         """Note that a step has run: what comes after may refer to it."""
@@ -73,6 +75,10 @@ class Names:
     def inside(self, block: Trail) -> Names:
         """The names inside a block: what is declared there stays there."""
         return replace(self, steps=ChainMap({}, self.steps), block=block)
+
+    def of_step(self, name: Json) -> Names:
+        """The names inside the step of that name, if it has one."""
+        return replace(self, around=self.around | {name}) if isinstance(name, str) else self
 
     def with_roots(self, roots: Mapping[str, Schema]) -> Names:
         """The same, with more names (an item, an answer)."""
@@ -168,6 +174,12 @@ class Names:
             else:
                 hint = "give the step that is meant a name"
             return Trouble("KP303", f"there is no step '{name}'", hint)
+        if name in self.around:
+            return Trouble(
+                "KP303",
+                f"'{name}' is this step itself, or the block that it is in",
+                "its own answer is known in expect, until and save only, as data",
+            )
         if self.block[: len(site.block)] == site.block:
             return Trouble(
                 "KP303",
@@ -256,6 +268,7 @@ def _no_such_field(shown: str, key: str, known: list[str], *, strict: bool) -> T
     else:
         hint = "none is declared"
     if not strict:
-        hint += f"; a field that your tracker has all the same: {shown}['{key}']"
+        hint += "" if near else "."
+        hint += f" A field that your tracker has all the same: {shown}['{key}']"
     code = "KP302" if shown in {"inputs", "vars", "run", "tracker"} else "KP304"
     return Trouble(code, f"{shown} has no '{key}'", hint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from runner.model import Json, Severity
@@ -49,44 +49,68 @@ class Notes:
         )
 
     def mismatches(
-        self, shape: Shape, value: Json, trail: Trail, family: str = "KP2"
+        self, shape: Shape, value: Json, trail: Trail, family: str = "KP2", *, sent: bool = False
     ) -> list[Mismatch]:
-        """Note all that a value does wrong by its shape; give what was noted."""
+        """Note all that a value does wrong by its shape; give what was noted.
+
+        With `sent` the value goes to the tracker, and a number where text is wanted is taken as
+        it was typed, with a warning.
+        """
         found = []
         for mismatch in shape.mismatches(value):
-            if self._respelled(mismatch, trail):
-                continue
+            path, hint = (*trail, *mismatch.trail), mismatch.hint
+            if is_respelled(mismatch, self.document, path):
+                typed = self.document.spelling(path)
+                if sent:
+                    self._respelled(typed, path)
+                    continue
+                if set(mismatch.expected) <= {"string", "null"}:
+                    hint = f"quote it: '{typed}'"
             found.append(mismatch)
             code = family + _CODES.get(mismatch.keyword, "04")
-            self.add(
-                code,
-                mismatch.message,
-                mismatch.hint,
-                path=(*trail, *mismatch.trail),
-                key=mismatch.key,
-            )
+            self.add(code, mismatch.message, hint, path=path, key=mismatch.key)
         return found
 
-    def _respelled(self, mismatch: Mismatch, trail: Trail) -> bool:
-        """A number where text is wanted is taken as it was typed, with a warning."""
-        path = (*trail, *mismatch.trail)
-        if not is_respelled(mismatch, self.document, path):
-            return False
-        typed = self.document.spelling(path)
-        self.add(
+    def written_out(self, values: Mapping[str, Json], trail: Trail, keys: Iterable[str]) -> bool:
+        """Note each of the keys whose value is an expression though it is settled before the run.
+
+        A list counts with its items, a mapping by itself alone. Gives whether there was none.
+        """
+        found = [
+            (key, (*trail, key, *inner))
+            for key in keys
+            if not isinstance(values.get(key), dict)
+            for text, inner in leaves(values.get(key), ())
+            if OPEN in text and len(inner) < 2
+        ]
+        for key, path in found:
+            self.add(
+                "KP204",
+                f"'{key}' cannot be an expression",
+                "write it out: it is settled before the run",
+                path=path,
+            )
+        return not found
+
+    def _respelled(self, typed: str, path: Trail) -> None:
+        problem = self.document.problem(
             "KP405",
             f"{typed} is a number; text is wanted here, and '{typed}' is sent",
             f"quote it: '{typed}'",
             path=path,
             severity=Severity.WARNING,
         )
-        return True
+        # What YAML 1.1 would have made of the number no longer matters.
+        self.document.problems[:] = [
+            p for p in self.document.problems if p.code != "KP109" or p.place != problem.place
+        ]
+        self.document.problems.append(problem)
 
     def condition(self, value: Json, path: Trail, names: Names) -> Sequence[Reference]:
         """Check a condition, which must be one expression; give what it refers to."""
         if not isinstance(value, str):
             return ()
-        if not is_whole(value):
+        if not is_whole(value) and not _is_unclosed(value):
             inner = value.strip()
             hint = "put all of it into one ${{ … }}"
             if OPEN not in inner:
@@ -111,7 +135,10 @@ class Notes:
             segments = split_text(text)
         except UnclosedError as error:
             offset = self._spot(path, text, error.offset)
-            self.add("KP301", str(error), "close it with '}}'", path=path, offset=offset, length=3)
+            hint = "close it with '}}'"
+            if "}}" in text[error.offset :]:
+                hint = "a bracket or a quote inside it is opened and not closed"
+            self.add("KP301", str(error), hint, path=path, offset=offset, length=3)
             return []
         found: list[Reference] = []
         for segment in segments:
@@ -188,6 +215,14 @@ class Notes:
             if at < 0:
                 return start
         return at
+
+
+def _is_unclosed(text: str) -> bool:
+    try:
+        split_text(text)
+    except UnclosedError:
+        return True
+    return False
 
 
 def is_respelled(mismatch: Mismatch, document: Document, path: Trail) -> bool:

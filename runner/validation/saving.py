@@ -36,6 +36,7 @@ def check_save(
     if isinstance(save, Map):
         if notes.mismatches(rules.part("save"), save, path):
             return
+        notes.written_out(save, path, ("format", "columns"))
         notes.expressions(save, path, names)
         target, where, form = save["to"], (*path, "to"), save.get("format")
     else:
@@ -46,6 +47,7 @@ def check_save(
     trouble = None if OPEN in target else outside_trouble(target)
     if trouble:
         notes.add("KP214", f"'{target}' {trouble}", "name a file below it", path=where)
+        return
     downloads = operation is not None and operation.downloads
     if form is None and not downloads and PurePosixPath(target).suffix.lower() not in FORMATS:
         notes.add(

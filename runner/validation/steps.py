@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from runner.validation.checker import Rules
 
 _SCALAR = {"type": ["string", "integer", "number", "boolean", "null"]}
+# What decides how a step runs, and so must be known before it does.
+_WRITTEN_OUT = ("name", "as", "on_error", "attempts", "retry", "raw", "steps")
 _LOOP_KEYS = ("as", "concurrency")
 
 
@@ -54,7 +56,7 @@ def _collect(steps: Json, trail: Trail, block: str, notes: Notes, sites: dict[st
                     path=path,
                 )
             else:
-                line = notes.document.place(notes.document.offset(path)).line
+                line = notes.document.place(notes.document.offset(path), 1).line
                 sites[name] = Site(line, trail[:-1], block)
         inner = name if isinstance(name, str) else ""
         _collect(step.get("steps"), (*trail, index, "steps"), inner, notes, sites)
@@ -86,7 +88,7 @@ class StepChecker:
             return
         kind = kind_of(step)
         self._shape(step, trail, kind)
-        inner = self._loop(step, trail, names)
+        inner = self._loop(step, trail, names.of_step(step.get("name")))
         if "when" in step:
             inner = inner.guarding(self._notes.condition(step["when"], (*trail, "when"), inner))
         schema = self._work(step, trail, kind, inner)
@@ -102,13 +104,16 @@ class StepChecker:
         if others:
             self._notes.add(
                 "KP216",
-                f"a step is a {kind} or a {others[0]}, and this one is both",
+                f"a step is {_ARTICLES[kind]} or {_ARTICLES[others[0]]}, and this one is both",
                 f"move '{_marker(others[0])}' to a step of its own",
                 path=(*trail, _marker(others[0])),
                 key=True,
             )
         else:
-            self._notes.mismatches(self._rules.part(kind), step, trail)
+            # The id of a call is judged by its operation, in better words.
+            judged = {key: part for key, part in step.items() if key != "id" or kind != "call"}
+            self._notes.mismatches(self._rules.part(kind), judged, trail)
+            self._notes.written_out(step, trail, _WRITTEN_OUT)
         for key in _LOOP_KEYS:
             if key in step and "for_each" not in step:
                 self._alone(trail, key, "for_each")
@@ -132,6 +137,8 @@ class StepChecker:
         self._notes.expressions(step.get("concurrency"), (*trail, "concurrency"), names)
         schema = self._item_schema(items, path, names)
         name = step.get("as", "item")
+        if not isinstance(name, str):  # which is noted already
+            return names.with_roots({"item": schema, "index": {"type": "integer"}})
         if name in names.roots or name == "steps":
             taken = "the item of the loop around it" if name not in _FIXED else "a name of ours"
             self._notes.add(
@@ -220,6 +227,7 @@ class StepChecker:
         return closed({"values": mine, "success": {}, "skipped": {}})
 
 
+_ARTICLES = {"block": "a block", "call": "a call", "set": "a set", "include": "an include"}
 _FIXED = frozenset({"inputs", "vars", "run", "tracker", "steps"})
 
 

@@ -31,7 +31,7 @@ UPDATE = replace(GET, name="update", method="PUT", effect=Effect.WRITES)
 CLONE = replace(CREATE, name="clone", path="/campaigns/{id}/clone", unwrap=True)
 DELETE = replace(GET, name="delete", method="DELETE", effect=Effect.DESTROYS)
 CLEAN = replace(CREATE, name="clean", response={})
-DOWNLOAD = replace(GET, name="download", response={"type": "string", "x-binary": True})
+DOWNLOAD = replace(GET, name="download", response={"type": "string"}, downloads=True)
 
 ADMIN_PAGE = (
     "<!DOCTYPE html>\n<html><head><title>Keitaro &amp; Co</title></head><body></body></html>"

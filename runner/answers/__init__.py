@@ -87,7 +87,7 @@ def _accepted(operation: Operation, reply: Reply) -> Verdict:
         return _blank(operation, reply.status)
     if content.is_page:
         return _verdict(operation, _page(content), done=False)
-    if operation.response.get("x-binary"):
+    if operation.downloads:
         return Verdict(True, reply.status, _download(reply))
     if not content.is_json:
         return _verdict(operation, _not_json(content), done=None)

@@ -204,9 +204,13 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """The steps are over and `finally` begins; `success` is that of the steps."""
+    """The steps of a playbook are over and its `finally` begins.
+
+    `success` is that of the steps, `last` are the keys of the steps below `finally`.
+    """
 
     success: bool | None
+    last: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +223,49 @@ class Retrying:
     reason: str
 
 
-Event = StepStarted | Intent | Phase | Retrying | Finished
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """A call leaves: `what` is its operation, `attempt` counts from 1."""
+
+    key: str
+    what: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoopStarted:
+    """A `for_each` begins: how many items there are, and how many are worked on at a time."""
+
+    key: str
+    total: int
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFinished:
+    """One item of the loop `key` is over, whatever became of it."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFinished:
+    """The loop `key` is over; items may be left where it was ended early."""
+
+    key: str
+
+
+Event = (
+    StepStarted
+    | LoopStarted
+    | ItemFinished
+    | LoopFinished
+    | CallStarted
+    | Intent
+    | Phase
+    | Retrying
+    | Finished
+)
 
 
 @dataclass(slots=True)
@@ -228,7 +274,8 @@ class Summary:
 
     `written` names the first changes with their ids, `doubtful` the unknown outcomes; `not_run`
     counts the steps that the run did not come to, `restored` the calls that an earlier part of
-    the run had made.
+    the run had made. `crash` is what ended the run other than a failed step: nothing of the
+    above is lost by it.
     """
 
     run: str
@@ -244,4 +291,5 @@ class Summary:
     first_failure: Mapping[str, Json] | None = None
     outputs: Mapping[str, Json] = field(default_factory=dict)
     interrupted: bool = False
+    crash: Exception | None = None
     exit_code: ExitCode = ExitCode.OK

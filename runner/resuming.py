@@ -7,8 +7,6 @@ place, and where a mark would be sent, the value is read from the tracker again.
 from __future__ import annotations
 
 import json
-import re
-import secrets as randomness
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -17,9 +15,10 @@ from runner.catalogue import Catalogue, Operation
 from runner.errors import ExitCode, RunnerError
 from runner.execution.past import InDoubt, Past, Restored
 from runner.journal import Decision, Doubt, History
+from runner.marks import Marks
 from runner.masking import MASK
-from runner.model import Json, Reach, Request
-from runner.session import MIN_PASSED_ON
+from runner.model import Effect, Fault, Json, Reach, Reply, Request
+from runner.passing import SHORTEST
 from runner.wire import build_path
 
 Trail = tuple[str | int, ...]
@@ -46,9 +45,7 @@ class Memory(Past):
         self._decisions = decisions
         # Without it, a call that would now send something else is taken for the same.
         self._strict = strict
-        # Unlike anything that a tracker or a playbook could hold.
-        self._sign = f"\N{LEFT WHITE LENTICULAR BRACKET}{randomness.token_hex(8)}:"
-        self._mark = re.compile(re.escape(self._sign) + r"(\d+)\N{RIGHT WHITE LENTICULAR BRACKET}")
+        self._marks = Marks()
         self._hidden: list[tuple[str, Trail]] = []
         self._known: dict[str, Json] = {}
 
@@ -59,8 +56,10 @@ class Memory(Past):
             return None
         envelope = self._history.envelope(done)
         for trail in done.hidden:
-            if trail[:1] == ("data",):
-                _put(envelope, trail, self._new_mark(key, trail[1:]))
+            mark = self._new_mark(key, trail)
+            _put(envelope, trail, mark)
+            if done.ask_again:  # it is written once more, and shows no mark
+                self._hide(mark)
         return Restored(envelope, done.digest if self._strict else "", done.ask_again)
 
     def doubt(self, key: str) -> InDoubt | None:
@@ -78,51 +77,63 @@ class Memory(Past):
 
     def _new_mark(self, key: str, trail: Trail) -> str:
         self._hidden.append((key, trail))
-        return f"{self._sign}{len(self._hidden) - 1}\N{RIGHT WHITE LENTICULAR BRACKET}"
+        return self._marks.make(len(self._hidden) - 1)
 
     def reveal(self, value: Json) -> Json:
-        """The value with every mark replaced by what it stands for, read from the tracker."""
-        if not self._hidden:
-            return value
-        if isinstance(value, str):
-            return self._reveal_text(value) if self._sign in value else value
-        if isinstance(value, dict):
-            return {key: self.reveal(part) for key, part in value.items()}
-        if isinstance(value, list):
-            return [self.reveal(part) for part in value]
-        return value
+        """The value with every mark replaced by what it stands for, read from the tracker.
 
-    def _reveal_text(self, text: str) -> Json:
-        whole = self._mark.fullmatch(text)
-        if whole:
-            return self._read_hidden(int(whole[1]))
-        return self._mark.sub(lambda found: str(self._read_hidden(int(found[1]))), text)
+        Raises RunnerError where that cannot be had, or where an expression has made something
+        else of a mark than it would have of the value.
+        """
+        return self._marks.replace(value, self._read_hidden) if self._hidden else value
+
+    def conceal(self, value: Json) -> Json:
+        """The value with every mark as it is in the report and the journal: masked."""
+        return self._marks.replace(value, lambda _: MASK) if self._hidden else value
 
     def _read_hidden(self, number: int) -> Json:
         key, trail = self._hidden[number]
-        value = self._answer_again(key)
+        was: Any = self._history.envelope(self._history.done[key])
+        now: Any = {"data": self._answer_again(key, was)}
         try:
             for part in trail:
-                value = value[part]
-        except (LookupError, TypeError) as error:
+                if isinstance(was, dict) and was.get("id") != now.get("id"):
+                    raise LookupError  # another entity has come into its place
+                was, now = was[part], now[part]
+        except (LookupError, TypeError, AttributeError) as error:
             raise _lost(key) from error
-        if value is None or value == MASK:
+        if now is None or now == MASK:
             raise _lost(key)
-        if isinstance(value, str) and len(value) >= MIN_PASSED_ON:
-            self._hide(value)
-        return value
+        if isinstance(now, str) and len(now) >= SHORTEST:
+            self._hide(now)
+        return now
 
-    def _answer_again(self, key: str) -> Json:
-        """What the tracker now says of the entity that a call was about."""
+    def _answer_again(self, key: str, was: Mapping[str, Any]) -> Json:
+        """What the tracker now says to a read, or of the entity that a write was about."""
         if key not in self._known:
-            envelope = self._history.envelope(self._history.done[key])
-            data = envelope["data"]
-            entity = data.get("id") if isinstance(data, dict) else None
-            operation = self._catalogue.operation(envelope["resource"], "get")
-            if operation is None or (operation.needs_id and entity is None):
-                raise _lost(key)
-            self._known[key] = self._read(operation, entity, {}, envelope["tracker"])
+            operation = self._catalogue.operation(was["resource"], was["operation"])
+            if operation is None or operation.effect is not Effect.READS:
+                self._known[key] = self._entity(key, was)
+            else:
+                self._known[key] = self._read_again(operation, key, was)
         return self._known[key]
+
+    def _entity(self, key: str, was: Mapping[str, Any]) -> Json:
+        data = was["data"]
+        entity = data.get("id") if isinstance(data, dict) else None
+        operation = self._catalogue.operation(was["resource"], "get")
+        if operation is None or not operation.needs_id or entity is None:
+            raise _lost(key)
+        return self._read(operation, entity, {}, was["tracker"])
+
+    def _read_again(self, operation: Operation, key: str, was: Mapping[str, Any]) -> Json:
+        sent = was["request"]
+        if MASK in json.dumps([sent["url"], sent["body"]]):
+            raise _lost(key)
+        reach = self._find(was["tracker"])
+        return self._judged(
+            operation, reach.send(Request(sent["method"], sent["url"], sent["body"]))
+        )
 
     # -- what is in doubt -----------------------------------------------------------------------
 
@@ -180,7 +191,10 @@ class Memory(Past):
     ) -> Json:
         reach = self._find(tracker or None)
         path = build_path(operation, entity, params)
-        verdict = judge(operation, reach.send(Request(operation.method, reach.api + path)))
+        return self._judged(operation, reach.send(Request(operation.method, reach.api + path)))
+
+    def _judged(self, operation: Operation, outcome: Reply | Fault) -> Json:
+        verdict = judge(operation, outcome)
         if verdict.success is not True:
             said = verdict.error.message if verdict.error else ""
             raise RunnerError(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from runner import __version__
 from runner.errors import ExitCode, RunnerError
-from runner.journal import History, Lock, RunFolder, Store, Writer, root
+from runner.journal import History, Lock, RunFolder, Store, Writer, read_history, root
+from runner.masking import Masker
 from runner.model import Json, Reach, Summary
 from runner.planning import Plan, step_fingerprints
 
@@ -37,7 +38,9 @@ class OpenRun:
 
 
 @contextmanager
-def begin(store: Store, run_id: str, plan: Plan, path: Path, tracker: Reach) -> Iterator[OpenRun]:
+def begin(
+    store: Store, run_id: str, plan: Plan, path: Path, tracker: Reach, masker: Masker
+) -> Iterator[OpenRun]:
     """A new run. Its first record says all that a later part must know, but no secret."""
     folder = store.create(run_id)
     with Lock(folder.lock, run_id), Writer(folder.journal) as journal:
@@ -49,10 +52,7 @@ def begin(store: Store, run_id: str, plan: Plan, path: Path, tracker: Reach) -> 
                 "run": run_id,
                 "file": str(path.resolve()),
                 "name": plan.name,
-                "fingerprint": plan.fingerprint,
-                "steps": step_fingerprints(plan),
-                "finally": [step.label for step in plan.last],
-                "inputs": open_inputs(plan),
+                **_now(plan, masker),
                 "tracker": {"name": tracker.name, "url": tracker.url},
                 "started_at": plan.started.isoformat(),
             },
@@ -62,29 +62,57 @@ def begin(store: Store, run_id: str, plan: Plan, path: Path, tracker: Reach) -> 
 
 
 @contextmanager
-def go_on(folder: RunFolder, history: History, moment: datetime) -> Iterator[OpenRun]:
-    """A run that is continued: its lock is taken, a torn last line is cut off.
+def reopen(folder: RunFolder) -> Iterator[History]:
+    """What became of a run that is to be continued, read once its lock is held.
 
-    Raises RunnerError where another process has it.
+    Raises RunnerError where another process has it, or where there is nothing to continue.
     """
     with Lock(folder.lock, folder.id):
+        history = read_history(folder.journal)
+        if history.is_complete:
+            raise RunnerError(f"the run {folder.id} is complete: there is nothing to resume")
+        yield history
+
+
+@contextmanager
+def go_on(
+    folder: RunFolder, history: History, plan: Plan, moment: datetime, masker: Masker
+) -> Iterator[OpenRun]:
+    """The next part of a reopened run: a torn last line is cut off, what is new is noted."""
+    try:
         os.truncate(folder.journal, history.size)
-        with Writer(folder.journal) as journal:
-            journal.record({"record": "resume", "at": moment.isoformat()})
-            yield OpenRun(folder.id, folder, journal)
+    except OSError as error:
+        raise RunnerError(
+            f"cannot write {folder.journal}: {error.strerror}", "check the folder's permissions"
+        ) from error
+    with Writer(folder.journal) as journal:
+        journal.record(
+            {"record": "resume", "at": moment.isoformat(), "now": _now(plan, masker)}, sync=True
+        )
+        yield OpenRun(folder.id, folder, journal)
 
 
-def open_inputs(plan: Plan) -> dict[str, Json]:
-    """The inputs that may be written down: those that are not secret."""
+def _now(plan: Plan, masker: Masker) -> dict[str, Json]:
+    """What of the playbook and its inputs a later part is held against."""
+    return {
+        "fingerprint": plan.fingerprint,
+        "steps": step_fingerprints(plan),
+        "inputs": open_inputs(plan, masker),
+    }
+
+
+def open_inputs(plan: Plan, masker: Masker) -> dict[str, Json]:
+    """The inputs that may be written down: those that are not secret, and hold no secret."""
     declared = plan.document.data.get("inputs") or {}
     return {
         name: value
         for name, value in plan.inputs.values.items()
         if not (isinstance(declared.get(name), Mapping) and declared[name].get("secret"))
+        and masker.json({name: value}) == {name: value}
     }
 
 
-def check_same(history: History, plan: Plan, tracker: Reach) -> None:
+def check_same(history: History, plan: Plan, tracker: Reach, masker: Masker) -> None:
     """Raises RunnerError where what is continued is not what was begun.
 
     Steps that have done nothing yet may have changed, those that have may not.
@@ -107,7 +135,7 @@ def check_same(history: History, plan: Plan, tracker: Reach) -> None:
             "undo the change, or continue all the same with --accept-changes",
             code=ExitCode.INVALID,
         )
-    given = open_inputs(plan)
+    given = open_inputs(plan, masker)
     other = [name for name, was in head["inputs"].items() if name in given and given[name] != was]
     if other:
         raise RunnerError(

@@ -20,6 +20,7 @@ from runner.execution.past import Past
 from runner.journal import Writer
 from runner.masking import Masker
 from runner.model import Event, Finished, Intent, Json, Reach, Request, Retrying, Summary
+from runner.passing import PassedOn
 from runner.planning import Plan
 from runner.saving import save
 from runner.trackers import Trackers
@@ -27,11 +28,6 @@ from runner.transport import Limits, Transport
 
 Sink = Callable[[Event], None]
 Trail = tuple[str | int, ...]
-
-# Of the values that trackers call secret: how long one must be to be hidden wherever it appears,
-# and how many a run hides so.
-MIN_PASSED_ON = 6
-MOST_PASSED_ON = 64
 
 
 class SystemClock:
@@ -93,8 +89,7 @@ class Session:
         self._lock = threading.Lock()
         # The first sink that could not be written: nothing more is sent then.
         self.broken: Exception | None = None
-        self._passed_on: dict[str, list[Trail]] = {}
-        self._taken = 0
+        self._passed_on: PassedOn | None = None
         self.masker = Masker(())
 
     def __enter__(self) -> Session:
@@ -134,7 +129,7 @@ class Session:
         self.find(None)
         for secret in plan.inputs.secrets:
             self.masker.add(secret)
-        self._passed_on = _references(plan)
+        self._passed_on = PassedOn(plan, self.masker)
         outside = execution.Outside(
             find=self.find,
             emit=self._emitter(journal, list(sinks)),
@@ -180,7 +175,7 @@ class Session:
             data = event.envelope["data"]
             hidden = tuple(_differences(data, masked["data"], ("data",)))
             if hidden and self._passed_on:
-                self._hide_passed_on(event.envelope, hidden)
+                self._passed_on.take(event.envelope, hidden)
             return replace(event, envelope=masked, line=line, hidden=hidden)
         if isinstance(event, Intent):
             url, body = self.masker.text(event.url), self.masker.json(event.body)
@@ -189,24 +184,6 @@ class Session:
             return replace(event, reason=self.masker.text(event.reason))
         return event
 
-    def _hide_passed_on(self, envelope: Mapping[str, Json], hidden: Iterable[Trail]) -> None:
-        """What a tracker calls secret stays so where a later step passes it on.
-
-        Only what a reference leads to, and not whole loops of it: each secret slows down the
-        masking of every line.
-        """
-        step = str(envelope["step"]).rpartition(".")[2]
-        for trail in hidden:
-            led = any(_meet(keys, trail) for keys in self._passed_on.get(step, ()))
-            value: Any = envelope
-            for part in trail:
-                value = value[part]
-            if led and isinstance(value, str) and len(value) >= MIN_PASSED_ON:
-                with self._lock:
-                    self._taken += 1
-                    if self._taken <= MOST_PASSED_ON:
-                        self.masker.add(value)
-
     def _digest(self, request: Request) -> str:
         """A fingerprint of a request with its secrets hidden: equal where the same is sent."""
         text = self.masker.line([request.method, request.url, request.body])
@@ -214,20 +191,6 @@ class Session:
 
     def _save(self, name: str, form: str | None, value: Json, columns: tuple[str, ...]) -> None:
         save(self._options.folder or Path.cwd(), name, form, value, columns)
-
-
-def _references(plan: Plan) -> dict[str, list[Trail]]:
-    """What expressions refer to of each step, as trails into its envelope."""
-    found: dict[str, list[Trail]] = {}
-    for reference in plan.templates.references():
-        if reference.root == "steps" and reference.keys:
-            found.setdefault(str(reference.keys[0]), []).append(reference.keys[1:])
-    return found
-
-
-def _meet(keys: Trail, trail: Trail) -> bool:
-    """Whether a reference leads to a hidden part, or to something that holds it."""
-    return keys[: len(trail)] == trail[: len(keys)]
 
 
 def _differences(value: Any, masked: Any, trail: Trail) -> Iterable[Trail]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from contextlib import suppress
 
 import click
 
@@ -15,9 +16,14 @@ from runner.errors import ExitCode, RunnerError
 _COMMANDS = {
     "run": ("runner.cli.run", "Run a playbook, and write a report of envelopes."),
     "validate": ("runner.cli.validate", "Find every mistake in playbooks; send nothing."),
+    "report": ("runner.cli.report", "Turn a report into a page or CI's forms, or verify it."),
     "runs": ("runner.cli.runs", "List the runs that were kept, and what became of each."),
+    "explain": ("runner.cli.explain", "Explain a resource, an operation, a field or a code."),
+    "init": ("runner.cli.init", "Write a folder to begin with: playbook, trackers, CI file."),
+    "doctor": ("runner.cli.doctor", "Ask whether a tracker can be reached, and what a key may do."),
     "emulate": ("runner.cli.emulate", "Start a stand-in tracker on this machine."),
     "schema": ("runner.cli.schema", "Print a bundled JSON Schema."),
+    "completion": ("runner.cli.completion", "Print the script that completes words in a shell."),
 }
 
 
@@ -64,6 +70,8 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line and exit: the boundary where every error becomes words and a code."""
+    if "_KEITARO_RUNNER_COMPLETE" in os.environ:  # a shell asks what could be typed next
+        importlib.import_module("runner.cli.completion").prepare(group)
     try:
         # click turns an Exit into the value returned, and a command that just ends into None.
         sys.exit(group.main(standalone_mode=False, prog_name="keitaro-runner") or ExitCode.OK)
@@ -80,5 +88,13 @@ def main() -> None:
         sys.exit(error.code)
     except BrokenPipeError:
         # Whoever read our output has gone: nothing more can be said, and Python must not try.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        sys.exit(ExitCode.FAILED)
+    except Exception as error:  # noqa: BLE001  (the top boundary)
+        from runner.cli.boundary import describe_bug  # noqa: PLC0415  (only for a bug)
+
+        for line in describe_bug(error):
+            click.echo(line, err=True)
         sys.exit(ExitCode.FAILED)

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner import inputs
 from runner.catalogue import Catalogue
+from runner.cli.boundary import masked_errors
 from runner.cli.consent import require_consent
-from runner.cli.output import painter, say
+from runner.cli.output import painter, say, watched
 from runner.cli.stopping import stop_on_signals
 from runner.errors import ExitCode, RunnerError
-from runner.model import Json, Severity, Summary
+from runner.model import Json, Problem, Severity, Summary
 from runner.planning import Plan, build
 from runner.playbook import Document, read
+from runner.report.closing import masked
 from runner.report.console import Console, draw
 from runner.validation import Rules, check
 
@@ -52,7 +56,10 @@ class _Asked:
     yes: tuple[str, ...]
     max_destroy: int
     rate: float | None
+    preflight: bool
     quiet: bool
+    verbose: int
+    live: bool
 
 
 class _RunCommand(click.Command):
@@ -124,7 +131,14 @@ class _RunCommand(click.Command):
 @click.option(
     "--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many calls a second."
 )
+@click.option("--preflight", is_flag=True, help="Look the ids up first that the playbook states.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what failed.")
+@click.option(
+    "-v", "--verbose", count=True, help="Say where each call is written; -vv: what was sent, too."
+)
+@click.option(
+    "--live/--no-live", default=True, help="On a terminal, show what is going on.  [default: live]"
+)
 def command(**options: Any) -> None:
     """Run PLAYBOOK (- is standard input) and exit with what became of it.
 
@@ -142,7 +156,7 @@ def _run(asked: _Asked, stack: ExitStack) -> int:
     from runner.session import Options, Session  # noqa: PLC0415  (the HTTP library comes with it)
     from runner.trackers import Trackers  # noqa: PLC0415
 
-    resumed = _find_resumed(asked)
+    resumed = _find_resumed(asked, stack)
     document, rules = _checked(asked.playbook or (resumed[1].head["file"] if resumed else "-"))
     plan = _plan(document, rules, asked, resumed[1] if resumed else None)
     environ = dict(os.environ)
@@ -152,9 +166,14 @@ def _run(asked: _Asked, stack: ExitStack) -> int:
         require_consent(plan, asked.yes)
     stop = stack.enter_context(stop_on_signals())
     trackers = Trackers(asked.trackers_file, environ, insecure=asked.insecure)
+    if asked.preflight:
+        from runner import preflight  # noqa: PLC0415
+
+        _refuse(document.file, preflight.check([document], rules, trackers, asked.tracker))
     options = Options(tracker=asked.tracker, rate=asked.rate, most_destroyed=asked.max_destroy)
     session = stack.enter_context(Session(trackers, options, environ=environ, stop=stop))
-    summary = _execute(asked, plan, session, resumed, rules.catalogue, stack)
+    with masked_errors(session.masker):
+        summary = _execute(asked, plan, session, resumed, rules.catalogue, stack)
     return int(summary.exit_code)
 
 
@@ -163,7 +182,12 @@ def _run(asked: _Asked, stack: ExitStack) -> int:
 
 def _checked(playbook: str) -> tuple[Document, Rules]:
     document, rules = read(playbook), Rules(Catalogue())
-    problems = check(document, rules)
+    _refuse(playbook, check(document, rules))
+    return document, rules
+
+
+def _refuse(playbook: str, problems: list[Problem]) -> None:
+    """Say the problems; an error among them ends the command."""
     for problem in problems:
         say(draw(problem, painter()) + "\n")
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
@@ -172,7 +196,6 @@ def _checked(playbook: str) -> tuple[Document, Rules]:
             f"{playbook} has {errors} error{'' if errors == 1 else 's'}; nothing was sent",
             code=ExitCode.INVALID,
         )
-    return document, rules
 
 
 def _plan(document: Document, rules: Rules, asked: _Asked, history: History | None) -> Plan:
@@ -220,8 +243,10 @@ def _read(file: str) -> str:
 # -- the run --------------------------------------------------------------------------------------
 
 
-def _find_resumed(asked: _Asked) -> tuple[RunFolder, History] | None:
-    from runner.journal import Store, read_history, state_folder  # noqa: PLC0415
+def _find_resumed(asked: _Asked, stack: ExitStack) -> tuple[RunFolder, History] | None:
+    """The run to go on with, whose lock is held from here on: what it has done stays so."""
+    from runner import runs  # noqa: PLC0415
+    from runner.journal import Store, state_folder  # noqa: PLC0415
 
     if not asked.resume:
         if not asked.playbook:
@@ -235,10 +260,7 @@ def _find_resumed(asked: _Asked) -> tuple[RunFolder, History] | None:
     store = Store(state_folder(path, asked.state_dir, os.environ))
     run = None if asked.resume == _LATEST else asked.resume
     folder = store.find(run, path)
-    history = read_history(folder.journal)
-    if history.is_complete:
-        raise RunnerError(f"the run {folder.id} is complete: there is nothing to resume")
-    return folder, history
+    return folder, stack.enter_context(runs.reopen(folder))
 
 
 def _execute(
@@ -250,38 +272,78 @@ def _execute(
     stack: ExitStack,
 ) -> Summary:
     from runner import runs  # noqa: PLC0415
+    from runner.cli.github import told_to_github  # noqa: PLC0415
+    from runner.cli.reporting import open_report  # noqa: PLC0415
     from runner.execution.past import Past  # noqa: PLC0415
     from runner.journal import Store, state_folder  # noqa: PLC0415
-    from runner.report import JsonLines  # noqa: PLC0415
+    from runner.report.chain import KEY_VARIABLE, Chain  # noqa: PLC0415
     from runner.session import Sink, new_run_id  # noqa: PLC0415
 
-    here = session.find(None)
+    here, masker = session.find(None), session.masker
+    for secret in plan.inputs.secrets:
+        masker.add(secret)
     run: runs.OpenRun | None = None
-    past = Past()
+    past, chain = Past(), Chain(os.environ.get(KEY_VARIABLE))
     if resumed is not None:
         folder, history = resumed
         past = _past(asked, plan, session, history, catalogue)
-        run = stack.enter_context(runs.go_on(folder, history, datetime.now(UTC)))
-    elif not asked.emulator:
-        path = Path(plan.file)
-        store = Store(state_folder(None if plan.file == "<stdin>" else path, asked.state_dir,
-                                   os.environ))  # fmt: skip
-        run = stack.enter_context(runs.begin(store, new_run_id(plan.started), plan, path, here))
-    stream = stack.enter_context(_report_stream(asked.report))
-    if stream and resumed is not None:
-        for line in resumed[1].lines():
-            stream.write(line + "\n")
-    console = Console(say, painter(), quiet=asked.quiet)
-    sinks: list[Sink] = [JsonLines(stream), console] if stream else [console]
-    run_id = run.id if run else new_run_id(plan.started)
-    summary = session.run(
-        plan, sinks, run_id=run_id, journal=run.journal if run else None, past=past
+        report = stack.enter_context(open_report(asked.report, history.lines(), chain))
+        run = stack.enter_context(runs.go_on(folder, history, plan, datetime.now(UTC), masker))
+    else:
+        report = stack.enter_context(open_report(asked.report, chain=chain))
+    if resumed is None and not asked.emulator:
+        path = None if plan.file == "<stdin>" else Path(plan.file)
+        store = Store(state_folder(path, asked.state_dir, os.environ))
+        run_id = new_run_id(plan.started)
+        run = stack.enter_context(runs.begin(store, run_id, plan, Path(plan.file), here, masker))
+    earlier = resumed[1].lines() if resumed else ()
+    job = stack.enter_context(told_to_github(earlier))
+    began = time.monotonic()
+    with watched(wanted=_is_watched(asked)) as (speak, views):
+        console = Console(speak, painter(), quiet=asked.quiet, verbosity=asked.verbose)
+        sinks: list[Sink] = [*(sink for sink in (report, job) if sink), *views, console]
+        summary = session.run(
+            plan,
+            sinks,
+            run_id=run.id if run else new_run_id(plan.started),
+            journal=run.journal if run else None,
+            past=past,
+        )
+    trouble = _close(summary, session, run)
+    for written in (report, job):
+        if written and session.broken is None:
+            written.close(summary)
+    for line in trouble:
+        say(f"error: {line}")
+    go_on = run is not None and summary.exit_code != ExitCode.OK
+    console.summary(
+        masked(summary, masker),
+        document=plan.document,
+        resume=_command_to_go_on(asked, plan, run.id) if run and go_on else "",
+        seconds=time.monotonic() - began,
     )
-    _close(summary, session, run)
-    console.summary(summary)
-    if run and summary.exit_code != ExitCode.OK:
-        say(f"to go on: keitaro-runner run {plan.file} --resume {run.id}")
+    _raise_crash(summary)
     return summary
+
+
+def _command_to_go_on(asked: _Asked, plan: Plan, run_id: str) -> str:
+    options = ["--state-dir", asked.state_dir] if asked.state_dir else []
+    playbook = "-" if plan.file == "<stdin>" else plan.file
+    return shlex.join(["keitaro-runner", "run", playbook, "--resume", run_id, *options])
+
+
+def _is_watched(asked: _Asked) -> bool:
+    """Whether the live view is wanted: not where a report is written to the same terminal."""
+    return asked.live and not asked.quiet and not (asked.report == "-" and sys.stdout.isatty())
+
+
+def _raise_crash(summary: Summary) -> None:
+    """What broke the run off ends the command, now that what was done has been said."""
+    if isinstance(summary.crash, RunnerError):
+        error = summary.crash
+        raise RunnerError(error.message, error.hint, code=summary.exit_code) from error
+    if summary.crash is not None:
+        raise summary.crash
 
 
 def _past(
@@ -292,7 +354,7 @@ def _past(
     from runner.resuming import Memory  # noqa: PLC0415
 
     if not asked.accept_changes:
-        runs.check_same(history, plan, session.find(None))
+        runs.check_same(history, plan, session.find(None), session.masker)
     memory = Memory(
         history,
         catalogue,
@@ -305,11 +367,15 @@ def _past(
     return memory
 
 
-def _close(summary: Summary, session: Session, run: Any) -> None:
-    """Note the end; a sink that could not be written makes the run a failed one."""
+def _close(summary: Summary, session: Session, run: Any) -> list[str]:
+    """Note the end, and give what went wrong besides steps.
+
+    What cannot be written makes the run a failed one.
+    """
+    trouble = []
     if session.broken is not None:
         reason = getattr(session.broken, "strerror", None) or str(session.broken)
-        say(f"error: stopped, since the report or the journal cannot be written: {reason}")
+        trouble.append(f"stopped, since the report or the journal cannot be written: {reason}")
         summary.interrupted = False
         if summary.exit_code in {ExitCode.OK, ExitCode.INTERRUPTED}:
             summary.exit_code = ExitCode.FAILED
@@ -317,7 +383,8 @@ def _close(summary: Summary, session: Session, run: Any) -> None:
         try:
             run.end(summary)
         except RunnerError as error:
-            say(f"error: {error.message}")
+            trouble.append(error.message)
+    return trouble
 
 
 @contextmanager
@@ -329,21 +396,3 @@ def _emulated(asked: _Asked) -> Iterator[dict[str, str]]:
 
     with Emulator(seed=sample_seed()) as tracker:
         yield {"KEITARO_URL": tracker.url, "KEITARO_API_KEY": tracker.key}
-
-
-@contextmanager
-def _report_stream(name: str | None) -> Iterator[TextIO | None]:
-    if name is None:
-        yield None
-    elif name == "-":
-        yield sys.stdout
-    else:
-        with _opened(name) as stream:
-            yield stream
-
-
-def _opened(name: str) -> TextIO:
-    try:
-        return Path(name).open("w", encoding="utf-8")
-    except OSError as error:
-        raise RunnerError(f"cannot write {name}: {error.strerror}", "check the path") from error

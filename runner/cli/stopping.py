@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-from runner.cli.output import say
+_SAID = b"stopping after the call under way; once more stops at once\n"
 
 
 @contextmanager
@@ -20,7 +22,9 @@ def stop_on_signals() -> Iterator[threading.Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        say("stopping after the call under way; once more stops at once")
+        # Past Python's own buffer, which the signal may have come in the midst of writing to.
+        with suppress(OSError, ValueError):
+            os.write(sys.stderr.fileno(), _SAID)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

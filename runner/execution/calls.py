@@ -14,13 +14,12 @@ from runner.execution.requests import build_request, find_tracker
 from runner.execution.scope import At, Scope, holds, render, render_seconds
 from runner.execution.tally import Tally
 from runner.model import (
+    CallStarted,
     Effect,
     Failure,
-    Fault,
     Intent,
     Json,
     Reach,
-    Reply,
     Request,
     Retrying,
     Verdict,
@@ -50,24 +49,26 @@ class Caller:
 
         Gives the digest of what changes something, and whether the call was restored, as one
         is that the run's past knows to be done, and not sent. Raises StepError
-        where it cannot be sent, and KeyboardInterrupt with the envelope filled in.
+        where it cannot be sent.
         """
         changes = call.operation.effect is not Effect.READS
         past = self._outside.past.done(at.key)
         if past is not None and not changes:
             envelope.update(past.envelope)
             return "", True
-        reach = find_tracker(call, scope, self._outside, tracker)
+        _, reach = find_tracker(call.tracker, scope, self._outside, tracker)
         envelope["tracker"] = reach.name
-        request = build_request(call, scope, self._outside, reach)
-        digest = self._outside.digest(request) if changes else ""
-        if past is not None and call.until is None:
-            _check_digest(at.key, past.digest, digest)
+        if past is not None:
+            if call.operation.effect is Effect.DESTROYS:
+                self._tally.restore_destroy()
+            digest = self._digest_of_done(call, at, scope, reach, past.digest)
             envelope.update(past.envelope)
             if past.ask_again:
                 envelope.update(success=True, error=None)
                 self._judge_after(call, scope, envelope, None)
             return digest, not past.ask_again
+        request = build_request(call, scope, self._outside.past.reveal, reach)
+        digest = self._outside.digest(request) if changes else ""
         envelope["request"] = _shown(request)
         again = None
         if not self._is_settled(call, at, request, digest, envelope):
@@ -98,6 +99,24 @@ class Caller:
                 envelope["error"] = replace(error.failure, status=envelope["status"]).as_dict()
 
     # -- the past -------------------------------------------------------------------------------
+
+    def _digest_of_done(self, call: Call, at: At, scope: Scope, reach: Reach, then: str) -> str:
+        """The digest of a call that is done, were it sent now. Raises StepError where it differs.
+
+        What was hidden is read from the tracker only where the mask does not do in its place:
+        what it belonged to may be gone by now.
+        """
+        try:
+            digest = self._outside.digest(
+                build_request(call, scope, self._outside.past.conceal, reach)
+            )
+        except StepError:
+            digest = ""
+        if not digest or (then and then != digest):
+            request = build_request(call, scope, self._outside.past.reveal, reach)
+            digest = self._outside.digest(request)
+        _check_digest(at.key, then, digest)
+        return digest
 
     def _is_settled(
         self, call: Call, at: At, request: Request, digest: str, envelope: dict[str, Json]
@@ -159,18 +178,23 @@ class Caller:
 
         def send() -> None:
             tries = 0
-            while True:
+            lost = call.operation.repeatable and envelope.get("settled") == "sent again"
+            while self._may_leave(tries):
                 tries += 1
-                self._wait(tries)
+                _note(envelope, _UNDER_WAY)
                 envelope["attempts"] += 1
-                outcome = self._exchange(call, reach, request, envelope)
-                wait = None
-                if tries <= call.retries and is_worth_repeating(call.operation, outcome):
+                self._tally.emit(CallStarted(key, str(call.operation), envelope["attempts"]))
+                if self._tally.is_over:
+                    raise StepError("interrupted", "the run is over", "nothing was sent")
+                outcome = reach.send(request)
+                wait, passing = None, is_worth_repeating(call.operation, outcome)
+                if tries <= call.retries and passing:
                     wait = delay(outcome, tries, self._outside.clock.now(), self._outside.draw)
                 verdict = judge(call.operation, outcome)
+                _note(envelope, _after_a_loss(call, verdict, passing=passing) if lost else verdict)
                 if wait is None or self._is_stopping():
-                    _note(envelope, _repeated(call, envelope, verdict))
                     return
+                lost = lost or verdict.success is None
                 reason = verdict.error.message if verdict.error else ""
                 self._tally.emit(Retrying(key, tries, wait, reason))
                 self._outside.pacer.pause(wait)
@@ -181,23 +205,17 @@ class Caller:
     def _is_stopping(self) -> bool:
         return self._outside.stopping() and not self._tally.shielded
 
-    def _wait(self, tries: int) -> None:
-        """Wait until the call may leave. Raises StepError where the run is to stop meanwhile."""
-        self._outside.pacer.wait(self._is_stopping)
-        if tries == 1 and self._is_stopping():
-            raise StepError("interrupted", "the run was asked to stop", "nothing was sent")
+    def _may_leave(self, tries: int) -> bool:
+        """Wait until the call may leave; false where the run is to stop meanwhile.
 
-    def _exchange(
-        self, call: Call, reach: Reach, request: Request, envelope: dict[str, Json]
-    ) -> Reply | Fault:
-        try:
-            return reach.send(request)
-        except KeyboardInterrupt:
-            unknown = None if call.operation.effect is not Effect.READS else False
-            hint = "look at the tracker: the call may have been carried out"
-            failure = Failure("interrupted", "stopped while the call was under way", hint)
-            _note(envelope, Verdict(unknown, None, None, failure))
-            raise
+        Raises StepError where it had not left yet.
+        """
+        self._outside.pacer.wait(self._is_stopping)
+        if not self._is_stopping():
+            return True
+        if tries:
+            return False
+        raise StepError("interrupted", "the run was asked to stop", "nothing was sent")
 
     def _until(
         self, call: Call, scope: Scope, envelope: dict[str, Json], again: Callable[[], None]
@@ -248,6 +266,10 @@ def save_value(outside: Outside, save: Save, scope: Mapping[str, Any], default: 
     to = render(save.to, scope, "save")
     value = default if save.value is None else render(save.value, scope, "save")
     try:
+        value = outside.past.reveal(value)
+    except RunnerError as error:
+        raise StepError("hidden", f"save: {error.message}", error.hint) from error
+    try:
         if not isinstance(to, str):
             raise ValueError(f"{to!r:.80} is no file name")
         outside.save(to, save.form, value, save.columns)
@@ -268,11 +290,20 @@ def _check_digest(key: str, then: str, now: str) -> None:
         )
 
 
-def _repeated(call: Call, envelope: Mapping[str, Json], verdict: Verdict) -> Verdict:
-    """A delete in doubt that finds nothing left to delete has been done."""
-    gone = verdict.status == 404 and call.operation.effect is Effect.DESTROYS
-    if gone and envelope.get("settled") == "sent again":
+# What an envelope says while its call is under way: neither an answer nor a failure.
+_UNDER_WAY = Verdict(None, None, None)
+
+
+def _after_a_loss(call: Call, verdict: Verdict, *, passing: bool) -> Verdict:
+    """The verdict on a call that was sent before, with no answer seen.
+
+    A delete that finds nothing left to delete has been done. And where trouble that may pass
+    keeps this one from being done, nothing is known of the one before.
+    """
+    if verdict.status == 404 and call.operation.effect is Effect.DESTROYS:
         return Verdict(True, verdict.status, None)
+    if verdict.success is False and passing and call.operation.effect is not Effect.READS:
+        return replace(verdict, success=None)
     return verdict
 
 

@@ -10,9 +10,10 @@ from runner.errors import RunnerError
 from runner.execution.calls import Caller, save_value
 from runner.execution.loops import each
 from runner.execution.outside import Outside, StepError, stamp
+from runner.execution.requests import find_tracker
 from runner.execution.scope import At, Scope, holds, render
 from runner.execution.tally import Tally
-from runner.model import Json, Phase, StepStarted, Summary
+from runner.model import ItemFinished, Json, LoopFinished, LoopStarted, Phase, StepStarted, Summary
 from runner.planning import Block, Call, Include, Plan, SetValues, Step, destroys
 from runner.templating import TemplateError
 
@@ -23,8 +24,9 @@ Value = dict[str, Any]
 def run(plan: Plan, outside: Outside, run_id: str) -> Summary:
     """Run a plan; each event goes out at once.
 
-    Failures of steps are envelopes and counted in the summary. Raises RunnerError where a tracker
-    cannot be found, and whatever the sinks raise.
+    Failures of steps are envelopes and counted in the summary, and so is what breaks the run off:
+    the calls under way are ended then, and the summary's `crash` is the reason. Raises RunnerError
+    where the run's tracker cannot be found.
     """
     tally = Tally(run_id, outside.emit, outside.past.seq)
     here = outside.find(None)
@@ -35,6 +37,10 @@ def run(plan: Plan, outside: Outside, run_id: str) -> Summary:
         engine.run(top=True)
     except KeyboardInterrupt:
         tally.summary.interrupted = True
+        tally.break_off("stopped")
+    except Exception as error:  # noqa: BLE001  (what was done must be told before it is raised)
+        tally.summary.crash = error
+        tally.break_off("the run broke off")
     tally.summary.outputs = engine.outputs
     return tally.close()
 
@@ -66,17 +72,17 @@ class _Playbook:
         """Run the steps, then `finally`, then compute the outputs; give the success of all."""
         self._compute_vars()
         success = self._list(self._plan.steps, self._scope, self._outer, top=top)
-        success = _both(success, self._last(success, top=top))
+        success = _both(success, self._last(success))
         if success:
             self._compute_outputs()
         return success
 
-    def _last(self, success: bool | None, *, top: bool) -> bool | None:
+    def _last(self, success: bool | None) -> bool | None:
         """Run `finally`, which no request to stop cuts short."""
         if not self._plan.last:
             return True
-        if top:
-            self._tally.emit(Phase(success))
+        keys = (self._outer.step(step.label).key for step in self._plan.last)
+        self._tally.emit(Phase(success, tuple(keys)))
         before, self._tally.shielded = self._tally.shielded, True
         try:
             return self._list(self._plan.last, self._scope, self._outer)
@@ -185,6 +191,7 @@ class _Playbook:
                 return False
             inner = {**scope, name: items[index], "index": index}
             value = self._once(step, inner, at.item(index))
+            self._tally.emit(ItemFinished(at.key))
             if kept:
                 results[index] = value
             if value["success"] is not True:
@@ -192,7 +199,9 @@ class _Playbook:
                 return step.on_error == "continue"
             return True
 
+        self._tally.emit(LoopStarted(at.key, len(items), workers))
         each(len(items), workers, work)
+        self._tally.emit(LoopFinished(at.key))
         done = [value for value in results if value is not None]
         return {"results": done, "count": len(items), **_outcome(success[0])}
 
@@ -200,7 +209,7 @@ class _Playbook:
         """One step without its loop, or one iteration of it."""
         past = self._outside.past.done(at.key)
         if past is not None and past.envelope["skipped"] is not None:
-            self._tally.restore()
+            self._tally.restore(at)
             return past.envelope
         try:
             if past is None and self._is_skipped(step, scope):
@@ -233,16 +242,13 @@ class _Playbook:
         began = clock.monotonic()
         envelope = self._blank(step, at)
         digest, restored = "", False
+        self._tally.begin(at, call, envelope)
         try:
             digest, restored = self._caller.make(call, at, scope, envelope, self._tracker)
         except StepError as error:
-            envelope["success"] = False
-            envelope["error"] = error.failure.as_dict()
-        except KeyboardInterrupt:
-            self._tally.finish(at, call, envelope)
-            raise
+            _fail(envelope, error)
         if restored:
-            self._tally.restore()
+            self._tally.restore(at)
             return envelope
         envelope["duration_ms"] = round((clock.monotonic() - began) * 1000, 3)
         self._tally.finish(at, call, envelope, digest)
@@ -251,7 +257,8 @@ class _Playbook:
     def _set(self, work: SetValues, scope: Scope) -> Value:
         values = render(work.values, scope, "set")
         if work.save is not None:
-            save_value(self._outside, work.save, {**scope, "values": values}, values)
+            mine = {**scope, "values": values}
+            save_value(self._outside, work.save, mine, values)
         return {"values": values, **_outcome(True)}
 
     def _block(self, step: Step, block: Block, scope: Scope, at: At) -> Value:
@@ -273,8 +280,7 @@ class _Playbook:
             raise StepError("inputs", error.message, "correct the inputs of this step") from error
         for secret in given.secrets:
             self._outside.hide(secret)
-        tracker = self._tracker if work.tracker is None else render(work.tracker, scope, "tracker")
-        reach = self._outside.find(tracker)
+        tracker, reach = find_tracker(work.tracker, scope, self._outside, self._tracker)
         inner = {"run": scope["run"], "tracker": {"name": reach.name, "url": reach.url}}
         playbook = _Playbook(
             work.plan, self._outside, self._tally, inner, given, tracker=tracker, outer=at
@@ -296,8 +302,7 @@ class _Playbook:
 
     def _failed(self, step: Step, at: At, error: StepError) -> Value:
         envelope = self._blank(step, at)
-        envelope["success"] = False
-        envelope["error"] = error.failure.as_dict()
+        _fail(envelope, error)
         self._tally.finish(at, step.work, envelope)
         return envelope
 
@@ -326,8 +331,13 @@ class _Playbook:
         }
 
 
+def _fail(envelope: Value, error: StepError) -> None:
+    envelope["success"] = False
+    envelope["error"] = error.failure.as_dict()
+
+
 def _why(step: Step) -> str:
-    return f"when: {step.when.source} is false" if step.when else ""
+    return f"when: {' '.join(step.when.source.split())} is false" if step.when else ""
 
 
 def _outcome(success: bool | None, skipped: str | None = None) -> Value:

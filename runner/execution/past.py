@@ -47,6 +47,10 @@ class Past:
         """The value with hidden parts of restored answers put back. Raises RunnerError."""
         return value
 
+    def conceal(self, value: Json) -> Json:
+        """The value with hidden parts of restored answers as the mask that was written of them."""
+        return value
+
     def look_up(self, key: str, body: Json) -> Mapping[str, Json] | None:  # noqa: ARG002
         """The entity that a create in doubt made, found by its natural key; else `None`.
 

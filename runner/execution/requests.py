@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from runner.errors import RunnerError
@@ -13,22 +13,35 @@ from runner.planning import Call
 from runner.templating import Renderer
 from runner.wire import PathError, build_path
 
+Restore = Callable[[Json], Json]
+
 _NOT_SENT = "nothing was sent; look at where the value comes from"
 
 
-def find_tracker(call: Call, scope: Scope, outside: Outside, tracker: str | None) -> Reach:
-    """The tracker that a call goes to. Raises StepError."""
-    name = tracker if call.tracker is None else render(call.tracker, scope, "tracker")
+def find_tracker(
+    own: Renderer | None, scope: Scope, outside: Outside, outer: str | None
+) -> tuple[str | None, Reach]:
+    """The tracker that a step names as its own, else that of what is around it, and its name.
+
+    Raises StepError.
+    """
+    name = outer if own is None else render(own, scope, "tracker")
     if name is not None and not isinstance(name, str):
         raise StepError("template", f"tracker: {name!r:.80} is no name of a tracker")
-    return outside.find(name)
+    try:
+        return name, outside.find(name)
+    except RunnerError as error:
+        raise StepError("tracker", error.message, error.hint) from error
 
 
-def build_request(call: Call, scope: Scope, outside: Outside, reach: Reach) -> Request:
-    """The request of a call. Raises StepError where a value is not what it must be."""
-    entity = None if call.entity is None else _render(call.entity, scope, outside, "id")
-    params = _params(call, scope, outside)
-    body = _body(call, scope, outside)
+def build_request(call: Call, scope: Scope, restore: Restore, reach: Reach) -> Request:
+    """The request of a call. Raises StepError where a value is not what it must be.
+
+    `restore` says what becomes of parts that a restored answer hid.
+    """
+    entity = None if call.entity is None else _render(call.entity, scope, restore, "id")
+    params = _params(call, scope, restore)
+    body = _body(call, scope, restore)
     timeout = None
     if call.timeout is not None:
         timeout = render_seconds(call.timeout, scope, "timeout")
@@ -39,8 +52,8 @@ def build_request(call: Call, scope: Scope, outside: Outside, reach: Reach) -> R
     return Request(call.operation.method, reach.api + path, body, timeout=timeout)
 
 
-def _params(call: Call, scope: Scope, outside: Outside) -> Mapping[str, Json]:
-    params = _render(call.params, scope, outside, "params")
+def _params(call: Call, scope: Scope, restore: Restore) -> Mapping[str, Json]:
+    params = _render(call.params, scope, restore, "params")
     if not isinstance(params, dict):
         raise StepError("invalid_params", "params is no mapping", _NOT_SENT)
     for name, value in params.items():
@@ -58,21 +71,21 @@ def _params(call: Call, scope: Scope, outside: Outside) -> Mapping[str, Json]:
     return params
 
 
-def _body(call: Call, scope: Scope, outside: Outside) -> Json:
+def _body(call: Call, scope: Scope, restore: Restore) -> Json:
     if call.body is None:
         return None
-    body = _render(call.body, scope, outside, "body")
+    body = _render(call.body, scope, restore, "body")
     wrong = call.needs.body.mismatches(body) if call.needs.body is not None else []
     if wrong:
         raise StepError("invalid_body", _list_mismatches(wrong), wrong[0].hint or _NOT_SENT)
     return body if call.needs.convert is None else call.needs.convert(body)
 
 
-def _render(renderer: Renderer, scope: Scope, outside: Outside, what: str) -> Json:
+def _render(renderer: Renderer, scope: Scope, restore: Restore, what: str) -> Json:
     """A value that is sent: what a restored answer hid is put back first."""
     value = render(renderer, scope, what)
     try:
-        return outside.past.reveal(value)
+        return restore(value)
     except RunnerError as error:
         raise StepError("hidden", f"{what}: {error.message}", error.hint) from error
 

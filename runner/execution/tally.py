@@ -9,7 +9,7 @@ from typing import Any
 from runner.errors import ExitCode
 from runner.execution.outside import StepError
 from runner.execution.scope import At
-from runner.model import Effect, Event, Finished, Intent, Json, Summary
+from runner.model import Effect, Event, Failure, Finished, Intent, Json, Summary
 from runner.planning import Call, Work
 
 # How many changes, and how many doubts, the summary names; the report names them all.
@@ -20,6 +20,7 @@ UNUSABLE = frozenset(
     {"connection_refused", "name_not_found", "cannot_connect", "tls", "unauthorized",
      "payment_required", "cloudflare"}
 )  # fmt: skip
+_CODES = {**dict.fromkeys(UNUSABLE, ExitCode.UNREACHABLE), "in_doubt": ExitCode.IN_DOUBT}
 
 
 class Tally:
@@ -33,6 +34,24 @@ class Tally:
         self._lock = threading.RLock()
         self._seq = seq
         self._destroyed = 0
+        self._under_way: dict[str, tuple[At, Call, dict[str, Json]]] = {}
+        # Set once the run was broken off: what threads still do is no part of it any more.
+        self.is_over = False
+
+    def begin(self, at: At, call: Call, envelope: dict[str, Json]) -> None:
+        """A call is under way: should the run be broken off, its envelope is written as it is."""
+        with self._lock:
+            self._under_way[at.key] = at, call, envelope
+
+    def break_off(self, why: str) -> None:
+        """End all calls that are under way, those of other threads too, and take no more."""
+        with self._lock:
+            self.is_over = True
+            for at, call, envelope in list(self._under_way.values()):
+                copy = dict(envelope)
+                _break_off(call, copy, why)
+                self._finish(at, call, copy)
+            self._under_way.clear()
 
     def emit(self, event: Event) -> None:
         """Pass on an event that is no envelope."""
@@ -56,18 +75,29 @@ class Tally:
             if not only_ask:
                 self._destroyed = total
 
-    def restore(self) -> None:
+    def restore(self, at: At) -> None:
         """Count a call that an earlier part of the run had made."""
         with self._lock:
+            self._under_way.pop(at.key, None)
             self.summary.restored += 1
+
+    def restore_destroy(self) -> None:
+        """Count a call that destroyed, in an earlier part of the run, among those of this run."""
+        with self._lock:
+            self._destroyed += 1
 
     def finish(self, at: At, work: Work, envelope: dict[str, Json], digest: str = "") -> None:
         """Number an envelope, count it, and pass it on."""
         with self._lock:
-            self._seq += 1
-            envelope["seq"] = self._seq
-            self._count(at, work, envelope)
-            self._emit(Finished(at.key, envelope, digest=digest))
+            if not self.is_over:
+                self._under_way.pop(at.key, None)
+                self._finish(at, work, envelope, digest)
+
+    def _finish(self, at: At, work: Work, envelope: dict[str, Json], digest: str = "") -> None:
+        self._seq += 1
+        envelope["seq"] = self._seq
+        self._count(at, work, envelope)
+        self._emit(Finished(at.key, envelope, digest=digest))
 
     def close(self) -> Summary:
         """The summary, with the exit code that it comes to."""
@@ -76,10 +106,11 @@ class Tally:
             summary.exit_code = ExitCode.INTERRUPTED
         elif summary.unknown:
             summary.exit_code = ExitCode.IN_DOUBT
+        elif summary.crash is not None:
+            summary.exit_code = getattr(summary.crash, "code", ExitCode.FAILED)
         elif summary.failed:
             failure = (summary.first_failure or {}).get("error") or {}
-            unusable = failure.get("type") in UNUSABLE
-            summary.exit_code = ExitCode.UNREACHABLE if unusable else ExitCode.FAILED
+            summary.exit_code = _CODES.get(str(failure.get("type")), ExitCode.FAILED)
         return summary
 
     def _count(self, at: At, work: Work, envelope: dict[str, Json]) -> None:
@@ -114,6 +145,25 @@ def _has_changed(work: Work, envelope: Mapping[str, Any]) -> bool:
 
 # Failures of a call that itself succeeded.
 AFTER_THE_CALL = frozenset({"expectation", "until", "save"})
+
+
+def _break_off(call: Call, envelope: dict[str, Json], why: str) -> None:
+    """The envelope of a call that is broken off, from how far it has come."""
+    waiting = envelope["error"] is not None  # for its next try: what the last one gave stands
+    answered = envelope["success"] is True and call.until is None
+    if waiting or answered:
+        return
+    if not envelope["attempts"]:
+        failure = Failure("interrupted", f"{why} before the call was sent", "nothing was sent")
+        envelope["success"] = False
+    elif call.operation.effect is Effect.READS:
+        failure = Failure("interrupted", f"{why} while the call was under way", "it only reads")
+        envelope["success"] = False
+    else:
+        hint = "look at the tracker: the call may have been carried out"
+        failure = Failure("interrupted", f"{why} while the call was under way", hint)
+        envelope["success"] = None
+    envelope["error"] = failure.as_dict()
 
 
 def describe(at: At, work: Work, envelope: Mapping[str, Json]) -> str:

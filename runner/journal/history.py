@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,9 +74,13 @@ class History:
 
     def lines(self) -> Iterator[str]:
         """The envelopes so far, as the report's lines, in order."""
-        for _, _, record in _records(self.path, self.size):
-            if record["record"] == "outcome":
-                yield json.dumps(record["envelope"], ensure_ascii=False, separators=(",", ":"))
+        with self.path.open("rb") as file:
+            for offset, length, record in _records(self.path, self.size):
+                if record["record"] == "outcome":
+                    file.seek(offset)
+                    # The writer put the line into the record as it was: so it is given back.
+                    _, _, line = file.read(length).partition(_ENVELOPE)
+                    yield line.decode().rstrip("\n").removesuffix("}")
 
     def envelope(self, done: Done) -> dict[str, Json]:
         """The envelope of a call that is done, as the report has it."""
@@ -97,31 +101,107 @@ def read_history(path: Path) -> History:
     first = next(records, None)
     if first is None or first[2]["record"] != "run":
         raise RunnerError(f"{path} is no journal", "start the playbook anew")
-    history = History(path, first[2], size=size)
-    steps_done = False
+    reader = _Reader(History(path, first[2], size=size))
     for offset, length, record in records:
-        kind = record["record"]
+        reader.take(offset, length, record)
+    return reader.finish()
+
+
+def read_head(path: Path) -> Mapping[str, Any] | None:
+    """What a run was started with; `None` where it died before it came to anything."""
+    first = next(_records(path, _whole_size(path)), None)
+    return first[2] if first else None
+
+
+class _Reader:
+    """Takes the records of a journal one after the other."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        # The doubts of earlier parts about calls that this part was about to send.
+        self._before: dict[str, Doubt | None] = {}
+        # The keys of steps below `finally`, with whether the steps before them had succeeded.
+        self._last: dict[str, bool] = {}
+
+    def take(self, offset: int, length: int, record: Mapping[str, Any]) -> None:
+        history, kind = self._history, record["record"]
         if kind == "intent":
-            history.seen.add(record["key"])
-            history.doubts[record["key"]] = Doubt(
-                record["key"],
-                record["call"],
-                record["request"],
-                record["digest"],
-                record["tracker"],
-            )
+            self._intent(record)
         elif kind == "outcome":
-            _take_outcome(history, offset, length, record)
+            self._outcome(offset, length, record)
         elif kind == "phase":
-            steps_done = record["success"] is True
+            self._phase(record["last"], success=record["success"] is True)
         elif kind == "end":
             history.ended = record
         elif kind == "resume":
             history.ended = None
-    if not steps_done:
-        last = history.head.get("finally", ())
-        history.done = {key: done for key, done in history.done.items() if root(key) not in last}
-    return history
+            history.head = {**history.head, **record["now"]}
+            self._before.clear()
+
+    def finish(self) -> History:
+        self._forget({key for key, done in self._last.items() if not done})
+        return self._history
+
+    def _intent(self, record: Mapping[str, Any]) -> None:
+        key, doubts = record["key"], self._history.doubts
+        self._history.seen.add(key)
+        self._before[key] = doubts.get(key)
+        doubts[key] = Doubt(
+            key, record["call"], record["request"], record["digest"], record["tracker"]
+        )
+
+    def _outcome(self, offset: int, length: int, record: Mapping[str, Any]) -> None:
+        history, key, envelope = self._history, record["key"], record["envelope"]
+        history.seq = max(history.seq, envelope["seq"])
+        history.seen.add(key)
+        success, error = envelope["success"], envelope["error"]
+        if success is None:
+            return
+        if success is False and not envelope["attempts"]:
+            self._not_sent(key)
+            return
+        history.doubts.pop(key, None)
+        hidden = tuple(tuple(trail) for trail in record["hidden"])
+        after = bool(error) and error["type"] in _AFTER_THE_CALL
+        if success:
+            history.done[key] = Done(offset, length, record["digest"], hidden)
+        elif after and record["digest"]:
+            # A write went through and its condition did not hold: what it did is done.
+            history.done[key] = Done(offset, length, record["digest"], hidden, ask_again=True)
+        else:
+            history.done.pop(key, None)
+
+    def _not_sent(self, key: str) -> None:
+        """Nothing was sent this time, which says nothing of what was sent before."""
+        if key not in self._before:
+            return
+        before = self._before.pop(key)
+        if before is None:
+            del self._history.doubts[key]
+        else:
+            self._history.doubts[key] = before
+
+    def _phase(self, last: Iterable[str], *, success: bool) -> None:
+        if success:
+            # What they did when the steps had failed does not count for this time.
+            self._forget({key for key in last if self._last.get(key) is False})
+        self._last |= dict.fromkeys(last, success)
+
+    def _forget(self, keys: set[str]) -> None:
+        if keys:
+            done = self._history.done
+            self._history.done = {k: v for k, v in done.items() if keys.isdisjoint(_above(k))}
+
+
+def _above(key: str) -> Iterator[str]:
+    """A call's key, and those of all that it is part of: `a[2].b` is part of `a[2]` and of `a`."""
+    yield key
+    for found in _JOINT.finditer(key):
+        yield key[: found.start()]
+
+
+_JOINT = re.compile(r"[.\[]")
+_ENVELOPE = b',"envelope":'
 
 
 def root(key: str) -> str:
@@ -132,26 +212,6 @@ def root(key: str) -> str:
 
 # A name, or a place in a list: `campaign`, `steps[2]`, `finally[0]`.
 _ROOT = re.compile(r"(?:steps|finally)\[\d+\]|[a-z][a-z0-9_]*")
-
-
-def _take_outcome(history: History, offset: int, length: int, record: Mapping[str, Any]) -> None:
-    key, envelope = record["key"], record["envelope"]
-    history.seq = max(history.seq, envelope["seq"])
-    history.seen.add(key)
-    success, error = envelope["success"], envelope["error"]
-    if success is None or (success is False and not envelope["attempts"]):
-        # Still in doubt; or nothing was sent, which says nothing of what was sent before.
-        return
-    history.doubts.pop(key, None)
-    hidden = tuple(tuple(trail) for trail in record["hidden"])
-    after = bool(error) and error["type"] in _AFTER_THE_CALL
-    if success:
-        history.done[key] = Done(offset, length, record["digest"], hidden)
-    elif after and record["digest"]:
-        # A write went through and its condition did not hold: what it did is done.
-        history.done[key] = Done(offset, length, record["digest"], hidden, ask_again=True)
-    else:
-        history.done.pop(key, None)
 
 
 def _whole_size(path: Path) -> int:

@@ -6,11 +6,16 @@ import fcntl
 import json
 import os
 import socket
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
 from runner.errors import RunnerError
+
+# Who only asks whether a run is held (`runs` does) holds it for a moment: try so often, so long.
+_TRIES, _PAUSE = 5, 0.02
 
 
 class Lock:
@@ -26,18 +31,23 @@ class Lock:
         self._handle: int | None = None
 
     def __enter__(self) -> Lock:
-        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            os.close(self._handle)
-            self._handle = None
+            raise RunnerError(
+                f"cannot write {self._path}: {error.strerror}", "check the folder's permissions"
+            ) from error
+        if not _take(handle):
+            os.close(handle)
             raise RunnerError(
                 f"the run {self._run} is being run already{_owner(self._path)}",
                 "wait until it ends, or stop that process",
-            ) from error
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, json.dumps(_myself()).encode(), 0)
+            )
+        self._handle = handle
+        # What it says is for people: a full disk does not make the lock less of one.
+        with suppress(OSError):
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, json.dumps(_myself()).encode(), 0)
         return self
 
     def __exit__(
@@ -58,12 +68,25 @@ def is_held(path: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
+        return not _try(handle)
     finally:
         os.close(handle)
+
+
+def _take(handle: int) -> bool:
+    for _ in range(_TRIES):
+        if _try(handle):
+            return True
+        time.sleep(_PAUSE)
     return False
+
+
+def _try(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _myself() -> dict[str, str | int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.errors import RunnerError
-from runner.journal.history import read_history
+from runner.journal.history import read_head, read_history
 from runner.journal.lock import is_held
 
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}\Z")
@@ -80,9 +80,13 @@ class Store:
         return RunFolder(target)
 
     def runs(self) -> list[RunFolder]:
-        """The runs that have a journal, the oldest first."""
+        """The runs that came to something, the oldest first."""
         found = sorted((self.folder / "runs").glob("*/journal.jsonl"))
-        return [RunFolder(path.parent) for path in found if RUN_ID.match(path.parent.name)]
+        return [
+            RunFolder(path.parent)
+            for path in found
+            if RUN_ID.match(path.parent.name) and _has_begun(path)
+        ]
 
     def find(self, run: str | None, playbook: Path | None) -> RunFolder:
         """The run to continue: by id, or the latest of that playbook that is not complete.
@@ -97,9 +101,9 @@ class Store:
                 )
             return folder
         for folder in reversed(self.runs()):
-            history = read_history(folder.journal)
-            wanted = playbook is None or history.head.get("file") == str(playbook.resolve())
-            if wanted and not history.is_complete:
+            head = read_head(folder.journal) or {}
+            wanted = playbook is None or head.get("file") == str(playbook.resolve())
+            if wanted and not read_history(folder.journal).is_complete:
                 return folder
         raise RunnerError(
             f"there is no run to resume in {self.folder}",
@@ -109,6 +113,14 @@ class Store:
     def states(self) -> list[RunState]:
         """What became of each run."""
         return [_state(folder) for folder in self.runs()]
+
+
+def _has_begun(journal: Path) -> bool:
+    """Whether there is a whole record: a run that was killed before has done nothing."""
+    try:
+        return read_head(journal) is not None
+    except RunnerError:
+        return True  # damaged, which is worth saying
 
 
 def _state(folder: RunFolder) -> RunState:

@@ -25,11 +25,22 @@ class Writer:
     An intent is synced to the disk before this returns. An outcome is written and rides on the
     next intent's sync: a process that is killed loses nothing that was written, and after a
     power cut the call is merely in doubt. Threads that come with intents together share a sync.
+
+    A record that cannot be written whole leaves nothing behind that a later one would be joined
+    to: there is never a torn line but at the end. Raises JournalError, here and wherever it
+    writes.
     """
 
     def __init__(self, path: Path) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._handle = os.open(path, flags, 0o600)
+        try:
+            self._handle = os.open(path, flags, 0o600)
+            self._size = os.fstat(self._handle).st_size
+            if not self._size:
+                _sync_folders(path)
+        except OSError as error:
+            raise _unwritable(error) from error
+        self._torn = False
         self._write_lock = threading.Lock()
         self._sync_lock = threading.Lock()
         self._written = 0
@@ -63,7 +74,7 @@ class Writer:
         elif isinstance(event, Finished):
             self._outcome(event)
         elif isinstance(event, Phase):
-            self.record({"record": "phase", "success": event.success})
+            self.record({"record": "phase", "success": event.success, "last": list(event.last)})
 
     def _outcome(self, event: Finished) -> None:
         head = json.dumps(
@@ -79,31 +90,42 @@ class Writer:
 
     def record(self, record: Mapping[str, Json], *, sync: bool = False) -> None:
         """Append a record. Raises JournalError."""
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+        # In ASCII: an answer may hold what JSON allows and UTF-8 does not, and pass it on.
+        line = json.dumps(record, separators=(",", ":"))
         self._append((line + "\n").encode(), sync=sync)
 
     def close(self) -> None:
         """Sync and close; harmless to repeat."""
-        if self._handle >= 0:
+        with self._sync_lock, self._write_lock:
+            handle, self._handle = self._handle, -1
+            if handle < 0:
+                return
             try:
-                os.fsync(self._handle)
+                os.fsync(handle)
+            except OSError as error:
+                raise _unwritable(error) from error
             finally:
-                os.close(self._handle)
-                self._handle = -1
+                os.close(handle)
 
     def _append(self, line: bytes, *, sync: bool) -> None:
         try:
             with self._write_lock:
-                _write_all(self._handle, line)
-                self._written += 1
+                self._write(line)
                 mine = self._written
             if sync:
                 self._sync(mine)
         except OSError as error:
-            raise JournalError(
-                f"the journal cannot be written: {error.strerror}",
-                "free some room, or name another folder with --state-dir; then resume",
-            ) from error
+            raise _unwritable(error) from error
+
+    def _write(self, line: bytes) -> None:
+        """Write a line whole, or have the next one cut off what there is of it."""
+        if self._torn:
+            os.ftruncate(self._handle, self._size)
+        self._torn = True
+        _write_all(self._handle, line)
+        self._size += len(line)
+        self._written += 1
+        self._torn = False
 
     def _sync(self, mine: int) -> None:
         with self._sync_lock:
@@ -111,6 +133,23 @@ class Writer:
                 written = self._written
                 os.fsync(self._handle)
                 self._synced = written
+
+
+def _unwritable(error: OSError) -> JournalError:
+    return JournalError(
+        f"the journal cannot be written: {error.strerror}",
+        "free some room, or name another folder with --state-dir; then resume",
+    )
+
+
+def _sync_folders(path: Path) -> None:
+    """Have a new journal found after a power cut: it, and the folders that were made for it."""
+    for folder in path.absolute().parents[:4]:
+        handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _write_all(handle: int, line: bytes) -> None:

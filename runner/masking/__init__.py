@@ -11,11 +11,11 @@ from threading import Lock
 
 from runner.errors import RunnerError
 from runner.masking.forms import Forms, forms_of
+from runner.masking.words import MASK, Words
 from runner.model import Json
 
 __all__ = ["MASK", "SHORTEST", "Masker"]
 
-MASK = "***"
 # Three characters occur by chance in every line (`200`, `id5`): hiding them would spoil the
 # report, and what is missing from it would give them away.
 SHORTEST = 4
@@ -62,6 +62,7 @@ class Masker:
         self._forms: Mapping[str, Forms] = {}
         self._needles: tuple[str, ...] = ()
         self._loose: tuple[re.Pattern[str], ...] = ()
+        self._words = Words()
         self._lock = Lock()
         for secret in secrets:
             self.add(secret)
@@ -84,6 +85,14 @@ class Masker:
             self._forms = {text: known[text] for text in sorted(known, key=len, reverse=True)}
             self._needles = tuple({needle for form in known.values() for needle in form.needles})
             self._loose = tuple(form.loose for form in known.values() if form.loose)
+
+    def add_word(self, word: str) -> None:
+        """Hide one of many: only as it is, if it consists of letters and digits."""
+        if not Words.can_hold(word):
+            self.add(word)
+            return
+        with self._lock:
+            self._words.add(word)
 
     def text(self, text: str) -> str:
         """The text with every secret hidden, and with the fields of any JSON that it is."""
@@ -130,12 +139,12 @@ class Masker:
         for needle in self._needles:  # a loop costs half of what `any` does
             if needle in text:
                 return True
-        return any(pattern.search(text) for pattern in self._loose)
+        return any(pattern.search(text) for pattern in self._loose) or self._words.are_in(text)
 
     def _without_secrets(self, text: str) -> str:
         """Until nothing changes, since hiding one may bring another together: `*` and `***`."""
         while True:
-            before = text
+            before = text = self._words.hide(text)
             for forms in self._forms.values():
                 text = forms.pattern.sub(MASK, text)
             if text == before:

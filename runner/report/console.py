@@ -1,133 +1,100 @@
-"""What a person reads while a playbook runs: a line for each call, and the summary."""
+"""What a person reads while a playbook runs: a line for each call; knows no terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from runner.model import Event, Finished, Json, Problem, Severity, Summary
+from runner.model import Event, Finished, Retrying, Summary
+from runner.playbook import Document
+from runner.report.closing import Closing
+from runner.report.drawing import Paint, clean, draw, no_paint
+from runner.report.lines import exchange, outcome_of, request_line, result_words
+
+__all__ = ["Console", "Paint", "Say", "clean", "draw", "no_paint", "outcome_of"]
 
 Say = Callable[[str], None]
-Paint = Callable[[str, str], str]
 
 _MARKS = {"done": ("ok", "green"), "failed": ("FAILED", "red"), "skipped": ("skipped", "yellow"),
           "unknown": ("UNKNOWN", "magenta")}  # fmt: skip
-
-
-def no_paint(text: str, colour: str) -> str:  # noqa: ARG001
-    """No colour: for pipes, CI and NO_COLOR."""
-    return text
+_BELOW = " " * 9  # what belongs to a call stands below its name
 
 
 class Console:
-    """Says each finished call and, at the end, what became of the run."""
+    """Says each finished call and, at the end, what became of the run.
 
-    def __init__(self, say: Say, paint: Paint = no_paint, *, quiet: bool = False) -> None:
+    `verbosity` 1 adds where a call was written, what was asked for and what was tried again, and
+    2 what was sent and what came back: as masked as the envelope is.
+    """
+
+    def __init__(
+        self, say: Say, paint: Paint = no_paint, *, quiet: bool = False, verbosity: int = 0
+    ) -> None:
         self._say = say
         self._paint = paint
         self._quiet = quiet
+        self._verbosity = verbosity
+        self._first_failure: Finished | None = None
 
     def __call__(self, event: Event) -> None:
         """Say a finished call; a failed one is said even when quiet."""
-        if not isinstance(event, Finished):
-            return
+        if isinstance(event, Finished):
+            self._finished(event)
+        elif isinstance(event, Retrying) and self._verbosity and not self._quiet:
+            mark = self._paint("retry  ", "yellow")
+            why = f": {clean(event.reason)}" if event.reason else ""
+            self._say(f"{mark}  {event.key}  again in {event.wait:.1f} s{why}")
+
+    def _finished(self, event: Finished) -> None:
         outcome = outcome_of(event.envelope)
-        if self._quiet and outcome in {"done", "skipped"}:
+        if outcome in {"failed", "unknown"}:
+            self._first_failure = self._first_failure or event
+        elif self._quiet:
             return
-        for line in self._lines(event.key, event.envelope, outcome):
-            self._say(line)
+        self._say(self._head(event.key, event.envelope, outcome))
+        for line in self._below(event.envelope):
+            self._say(_BELOW + line)
 
-    def _lines(self, key: str, envelope: Mapping[str, Any], outcome: str) -> list[str]:
+    def _head(self, key: str, envelope: Mapping[str, Any], outcome: str) -> str:
         word, colour = _MARKS[outcome]
-        what = f"{envelope['resource']}.{envelope['operation']}"
-        mark = self._paint(f"{word:<7}", colour)
-        lines = [f"{mark}  {key}  {what}{_result(envelope)}"]
-        error = envelope["error"]
-        if error is not None:
-            lines.append(f"         {envelope['source']}: {error['message']}")
-            if error["hint"]:
-                lines.append(f"         {error['hint']}")
-        return lines
+        # A block, a set and an include are no call, and have neither.
+        what = f"  {envelope['resource']}.{envelope['operation']}" if envelope["resource"] else ""
+        return f"{self._paint(f'{word:<7}', colour)}  {key}{what}{clean(result_words(envelope))}"
 
-    def summary(self, summary: Summary) -> None:
-        """Say what was done, what failed, what is unknown and what did not run."""
-        counts = [
-            (summary.succeeded, "succeeded", "green"),
-            (summary.changed, "changed", "cyan"),
-            (summary.failed, "failed", "red"),
-            (summary.unknown, "unknown", "magenta"),
-            (summary.skipped, "skipped", "yellow"),
-            (summary.not_run, "not run", "yellow"),
-        ]
-        shown = [self._paint(f"{n} {word}", colour) for n, word, colour in counts if n]
+    def _below(self, envelope: Mapping[str, Any]) -> Iterator[str]:
+        error = envelope["error"]
+        asked = request_line(envelope) if self._verbosity == 1 else ""
+        if error is not None:
+            yield clean(f"{envelope['source']}: {error['message']}")
+            if error["hint"]:
+                yield clean(error["hint"])
+            if asked:
+                yield clean(asked)
+        elif self._verbosity:
+            yield clean(f"{envelope['source']}  {asked}".rstrip())
+        if envelope.get("settled") and self._verbosity:
+            yield f"was in doubt: {clean(envelope['settled'])}"
+        if self._verbosity > 1:
+            yield from map(self._dim, exchange(envelope))
+
+    def _dim(self, line: str) -> str:
+        return self._paint(line, "bright_black")
+
+    def summary(
+        self,
+        summary: Summary,
+        *,
+        document: Document | None = None,
+        resume: str = "",
+        seconds: float | None = None,
+    ) -> None:
+        """Say what was done, what failed, what is unknown, what did not run, and how to go on.
+
+        `document` is the playbook, to draw the first failure in; `resume` the command that goes
+        on with the run, `seconds` how long it took. The summary's texts must be masked.
+        """
         if self._quiet and summary.exit_code == 0:
             return
-        self._say("")
-        self._say(f"run {summary.run}: " + (", ".join(shown) or "nothing to do"))
-        if summary.exit_code != 0:
-            self._list("done:", summary.written)
-        self._list("unknown, look at the tracker before you run again:", summary.doubtful)
-
-    def _list(self, title: str, entries: list[str]) -> None:
-        if entries:
-            self._say(title)
-            for entry in entries:
-                self._say(f"  {entry}")
-
-
-def outcome_of(envelope: Mapping[str, Json]) -> str:
-    """`done`, `failed`, `skipped` or `unknown`."""
-    if envelope["skipped"] is not None:
-        return "skipped"
-    if envelope["success"] is None:
-        return "unknown"
-    return "done" if envelope["success"] else "failed"
-
-
-def _result(envelope: Mapping[str, Any]) -> str:
-    parts = []
-    if envelope["skipped"]:
-        return f"  ({envelope['skipped']})"
-    if envelope["status"] is not None:
-        parts.append(str(envelope["status"]))
-    data = envelope["data"]
-    if isinstance(data, dict) and "id" in data:
-        parts.append(f"id {data['id']}")
-    elif envelope["count"] is not None:
-        parts.append(f"{envelope['count']} rows")
-    elif isinstance(data, dict) and isinstance(data.get("rows"), list):
-        parts.append(f"{len(data['rows'])} rows")
-    if envelope["request"] is not None:
-        parts.append(f"{envelope['duration_ms']:.0f} ms")
-    return "  " + "  ".join(parts) if parts else ""
-
-
-def draw(problem: Problem, paint: Paint = no_paint) -> str:
-    """A problem as a small drawing: where, the source line, a caret under the spot, what to do."""
-    error = problem.severity is Severity.ERROR
-    word = paint(problem.severity.value, "red" if error else "yellow")
-    head = f"{problem.place}: {word} {problem.code}: {problem.message}"
-    lines = [head]
-    if problem.line.strip():
-        line, column, length = _window(problem.line, problem.place.column, problem.place.length)
-        number = str(problem.place.line)
-        lines.append(f"  {number} | {line}")
-        caret = paint("^" * length, "red" if error else "yellow")
-        lines.append(f"  {' ' * len(number)} | {_gap(line, column)}{caret}")
-    if problem.hint:
-        lines.append(f"  {paint('=', 'cyan')} {problem.hint}")
-    return "\n".join(lines)
-
-
-def _window(line: str, column: int, length: int, width: int = 160) -> tuple[str, int, int]:
-    """The part of a long line around the spot, with the column inside that part."""
-    line = "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line)
-    if len(line) <= width:
-        return line, column, length
-    start = max(column - 1 - width // 3, 0)
-    return line[start : start + width], column - start, min(length, width - (column - 1 - start))
-
-
-def _gap(line: str, column: int) -> str:
-    """Blanks up to a column, tabs kept, so that the caret stands below its spot."""
-    return "".join("\t" if c == "\t" else " " for c in line[: column - 1])
+        told = Closing(summary, self._paint)
+        for line in told.lines(self._first_failure, document, resume, seconds):
+            self._say(line)

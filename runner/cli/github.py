@@ -1,0 +1,57 @@
+"""What GitHub Actions is told of a run: a job summary, and annotations on the playbook's lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runner.cli.output import say
+from runner.errors import RunnerError
+from runner.report import JsonLines
+
+
+@contextmanager
+def told_to_github(before: Iterable[str] = ()) -> Iterator[JsonLines | None]:
+    """A sink whose lines become both at the end; `None` where no such job runs this program.
+
+    `before` are the lines of the run's earlier parts. What cannot be written is said, and is no
+    failure of the run.
+    """
+    if not (is_job() or os.environ.get("GITHUB_STEP_SUMMARY")):
+        yield None
+        return
+    from runner.report.chain import Chain  # noqa: PLC0415  (for such jobs alone)
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        (Path(folder) / "run.jsonl").open("w", encoding="utf-8") as file,
+    ):
+        sink = JsonLines(file, Chain(None))
+        for line in before:
+            sink.write(line)
+        try:
+            yield sink
+        finally:
+            _tell(Path(file.name))
+
+
+def is_job() -> bool:
+    """Whether this is a step of a GitHub workflow."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def _tell(report: Path) -> None:
+    from runner.exporters import Surroundings, append_job_summary, export  # noqa: PLC0415
+
+    surroundings = Surroundings(Path.cwd(), os.environ)
+    try:
+        append_job_summary(report, surroundings)
+        if is_job():
+            # GitHub reads them from either stream, and stdout may be the report.
+            export("github", report, sys.stderr, surroundings)
+    except RunnerError as error:
+        say(f"note: {error.message}")

@@ -1,0 +1,76 @@
+"""Where the report goes, a file or stdout: what came before in it, and an end without noise."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TextIO
+
+from runner.errors import ExitCode, RunnerError
+from runner.report import JsonLines
+from runner.report.chain import Chain
+
+
+@contextmanager
+def open_report(
+    name: str | None, before: Iterable[str] = (), chain: Chain | None = None
+) -> Iterator[JsonLines | None]:
+    """A sink that writes the report, or `None` where none is wanted; `-` is stdout.
+
+    `before` are the lines of the run's earlier parts. Raises RunnerError where it cannot be
+    written; once it is open, the sink raises OSError.
+    """
+    if name is None:
+        yield None
+        return
+    stream = _stdout() if name == "-" else _opened(name)
+    sink = JsonLines(stream, chain)
+    try:
+        try:
+            for line in before:
+                sink.write(line)
+        except OSError as error:
+            raise _unwritable(name, error) from error
+        yield sink
+    finally:
+        # What could not be written has been told, and cannot be written now either.
+        if name == "-":
+            discard_broken(stream)
+        else:
+            with suppress(OSError):
+                stream.close()
+
+
+def discard_broken(stream: TextIO) -> None:
+    """Have nothing more said on a standard stream that cannot be written.
+
+    Python would try again at its end, and change the exit code.
+    """
+    try:
+        stream.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _stdout() -> TextIO:
+    if isinstance(sys.stdout, TextIOWrapper):  # whatever the locale says: reports are UTF-8
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    return sys.stdout
+
+
+def _opened(name: str) -> TextIO:
+    try:
+        return Path(name).open("w", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise _unwritable(name, error) from error
+
+
+def _unwritable(name: str, error: OSError) -> RunnerError:
+    return RunnerError(
+        f"cannot write {name}: {error.strerror}", "check the path", code=ExitCode.USAGE
+    )

@@ -1,0 +1,258 @@
+"""What exporters show of an envelope: a view that takes what is missing or strange as absent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from runner.catalogue import Catalogue
+from runner.errors import RunnerError
+from runner.model import Effect
+
+DONE, FAILED, UNKNOWN, SKIPPED = "done", "failed", "unknown", "skipped"
+OUTCOMES = (DONE, FAILED, UNKNOWN, SKIPPED)
+
+# Failures of a call that itself succeeded, the first two by a condition of the playbook.
+CONDITIONS = frozenset({"expectation", "until"})
+_AFTER_THE_CALL = CONDITIONS | {"save"}
+_PLACE = re.compile(r"^(.+):([1-9][0-9]{0,8}):([1-9][0-9]{0,8})$", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One envelope. `line` and `column` are 0 where its place is not known.
+
+    `started` is in seconds since 1970, `duration` in milliseconds; `envelope` is the whole of it.
+    """
+
+    envelope: Mapping[str, Any]
+    outcome: str
+    step: str
+    key: str
+    what: str
+    source: str
+    file: str
+    line: int
+    column: int
+    status: int | None
+    started: float | None
+    duration: float
+    error: Mapping[str, Any]
+    changed: bool
+
+    @property
+    def message(self) -> str:
+        """What went wrong, or why it was skipped; empty where neither."""
+        return text_of(self.error.get("message")) or text_of(self.envelope.get("skipped"))
+
+    @property
+    def error_type(self) -> str:
+        """The kind of failure, in the words of the schema."""
+        return text_of(self.error.get("type"))
+
+    @property
+    def hint(self) -> str:
+        """What helps against the failure; may be empty."""
+        return text_of(self.error.get("hint"))
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """What was sent; empty where nothing was."""
+        request = self.envelope.get("request")
+        return request if isinstance(request, dict) else {}
+
+    @property
+    def result(self) -> str:
+        """What came, in a word or two: `id 7`, `3 rows`."""
+        data, count = self.envelope.get("data"), self.envelope.get("count")
+        if isinstance(data, dict) and isinstance(data.get("id"), (int, str)):
+            return f"id {data['id']}"
+        rows = data.get("rows") if isinstance(data, dict) else None
+        number = len(rows) if isinstance(rows, list) else count
+        return "" if not isinstance(number, int) else f"{number} row{'' if number == 1 else 's'}"
+
+
+class Calls:
+    """Makes calls of envelopes; looks up in the catalogue what an operation does, once each."""
+
+    def __init__(self) -> None:
+        self._catalogue = Catalogue()
+        self._writes: dict[tuple[str, str], bool | None] = {}
+
+    def __call__(self, envelope: Mapping[str, Any]) -> Call:
+        """The envelope as a call."""
+        error = envelope.get("error")
+        error = error if isinstance(error, dict) else {}
+        resource, operation = (text_of(envelope.get(name)) for name in ("resource", "operation"))
+        step = text_of(envelope.get("step")) or "?"
+        status = envelope.get("status")
+        outcome = _outcome(envelope)
+        source = text_of(envelope.get("source"))
+        place = _PLACE.match(source)
+        return Call(
+            envelope=envelope,
+            outcome=outcome,
+            step=step,
+            key=step + _index(envelope.get("index")),
+            what=f"{resource}.{operation}" if resource or operation else "",
+            source=source,
+            file=place[1] if place else "",
+            line=int(place[2]) if place else 0,
+            column=int(place[3]) if place else 0,
+            status=status if isinstance(status, int) else None,
+            started=_moment(envelope.get("started_at")),
+            duration=_number(envelope.get("duration_ms")),
+            error=error,
+            changed=self._has_changed(envelope, outcome, error, (resource, operation)),
+        )
+
+    def _has_changed(
+        self,
+        envelope: Mapping[str, Any],
+        outcome: str,
+        error: Mapping[str, Any],
+        operation: tuple[str, str],
+    ) -> bool:
+        carried_out = outcome == DONE or (
+            error.get("type") in _AFTER_THE_CALL and _number(envelope.get("status"), 999) < 300
+        )
+        request = envelope.get("request")
+        if not carried_out or not isinstance(request, dict):
+            return False
+        if operation not in self._writes:
+            self._writes[operation] = self._look_up(*operation)
+        writes = self._writes[operation]
+        return request.get("method") != "GET" if writes is None else writes
+
+    def _look_up(self, resource: str, operation: str) -> bool | None:
+        """Whether an operation writes; `None` where the catalogue of today does not know it."""
+        try:
+            found = self._catalogue.operation(resource, operation)
+        except RunnerError:
+            return None
+        return None if found is None else found.effect is not Effect.READS
+
+
+@dataclass(slots=True)
+class Totals:
+    """What the calls seen so far come to, in memory that does not grow with them.
+
+    `began` and `ended` are in seconds since 1970; `first` is the first failure or doubt.
+    """
+
+    runs: list[str] = field(default_factory=list)
+    trackers: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    changed: int = 0
+    began: float | None = None
+    ended: float | None = None
+    first: Call | None = None
+
+    def add(self, call: Call) -> None:
+        """Count a call."""
+        self.outcomes[call.outcome] += 1
+        self.changed += call.changed
+        _note(self.runs, text_of(call.envelope.get("run")))
+        _note(self.trackers, text_of(call.envelope.get("tracker")))
+        _note(self.files, call.file)
+        if call.started is not None:
+            end = call.started + call.duration / 1000
+            self.began = call.started if self.began is None else min(self.began, call.started)
+            self.ended = end if self.ended is None else max(self.ended, end)
+        if self.first is None and call.outcome in {FAILED, UNKNOWN}:
+            self.first = call
+
+    @property
+    def calls(self) -> int:
+        """How many there were."""
+        return sum(self.outcomes.values())
+
+    @property
+    def seconds(self) -> float:
+        """From the first call's beginning to the last one's end."""
+        return 0.0 if self.began is None or self.ended is None else self.ended - self.began
+
+    @property
+    def playbook(self) -> str:
+        """The file of the first call, which is the playbook's or that of one it includes."""
+        return self.files[0] if self.files else "playbook"
+
+    def verdict(self, trailer: Mapping[str, Any] | None) -> str:
+        """In a word what became of the run: as its trailer says, or as its calls do."""
+        exit_code = (trailer or {}).get("exit_code")
+        if self.outcomes[UNKNOWN]:
+            return "in doubt"
+        if self.outcomes[FAILED]:
+            return "failed"
+        if exit_code == 130:
+            return "interrupted"
+        return "failed" if exit_code else "succeeded"
+
+    def counts(self, trailer: Mapping[str, Any] | None) -> list[tuple[str, int]]:
+        """The words and numbers of a summary."""
+        not_run = (trailer or {}).get("not_run")
+        return [
+            ("succeeded", self.outcomes[DONE]),
+            ("changed", self.changed),
+            ("failed", self.outcomes[FAILED]),
+            ("unknown", self.outcomes[UNKNOWN]),
+            ("skipped", self.outcomes[SKIPPED]),
+            ("not run", not_run if isinstance(not_run, int) else 0),
+        ]
+
+
+def text_of(value: Any) -> str:
+    """The value where it is text, else nothing."""
+    return value if isinstance(value, str) else ""
+
+
+def duration_text(seconds: float) -> str:
+    """`41 ms`, `3.2 s`, `2 min 5 s`, `1 h 4 min`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def plural(number: int, word: str) -> str:
+    """`1 call`, `2 calls`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+ToCall = Callable[[Mapping[str, Any]], Call]
+_MOST_NOTED = 50
+
+
+def _note(known: list[str], name: str) -> None:
+    if name and name not in known and len(known) < _MOST_NOTED:
+        known.append(name)
+
+
+def _outcome(envelope: Mapping[str, Any]) -> str:
+    if envelope.get("skipped") is not None:
+        return SKIPPED
+    success = envelope.get("success")
+    return UNKNOWN if success is None else DONE if success else FAILED
+
+
+def _index(index: Any) -> str:
+    parts = index if isinstance(index, list) else [] if index is None else [index]
+    return "".join(f"[{part}]" for part in parts)
+
+
+def _moment(text: Any) -> float | None:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _number(value: Any, otherwise: float = 0.0) -> float:
+    fine = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if fine and 0 <= value < 1e15 else otherwise

@@ -1,0 +1,102 @@
+"""The lines of a playbook around a step, where its file is there; secrets are left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+LONGEST_FILE = 4_000_000
+MOST_LINES = 18
+_LINES_BEFORE = 2
+_WIDEST = 300
+_MASK = "***"
+
+# A field that is secret by its name, up to its value; an expression tells nothing and may stay.
+_SECRET = re.compile(
+    r"""(?P<name>\b[\w-]*(?:password|passwd|password_confirmation|token|secret|authorization|cookie
+    |(?:api|avscan|private|access)[_-]?key)["']?\s*:\s+)
+    (?P<value>"(?:[^"\\]|\\.)*"?|'(?:[^']|'')*'?|(?!["'{\[])[^,}\#\s][^,}\n]*)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_HARMLESS = re.compile(r"""^["']?\$\{\{[^"']*\}\}["']?\s*$|^(?:true|false|null|~)\s*$""")
+_BLOCK = re.compile(r"^[|>][-+0-9]*\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Some lines of a file, the first of which has the number `start`; the caret's line, column."""
+
+    start: int
+    lines: tuple[str, ...]
+    line: int
+    column: int
+
+
+class Excerpts:
+    """Reads playbooks below one folder, each once.
+
+    A report may come from anywhere, and what it names as its source is not to be trusted: files
+    elsewhere, or that are no YAML, are not read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+        self._files: dict[str, list[str] | None] = {}
+
+    def at(self, file: str, line: int, column: int) -> Excerpt | None:
+        """The step that begins there, from a little before; `None` where it cannot be shown."""
+        if file not in self._files:
+            self._files[file] = self._read(file)
+        lines = self._files[file]
+        if lines is None or not 0 < line <= len(lines):
+            return None
+        start = max(line - _LINES_BEFORE, 1)
+        end = _end_of_step(lines, line, column)
+        shown = tuple(text[:_WIDEST] for text in lines[start - 1 : end])
+        return Excerpt(start, shown, line, min(column, _WIDEST))
+
+    def _read(self, file: str) -> list[str] | None:
+        try:
+            path = (self._folder / file).resolve()
+            if path.suffix not in {".yaml", ".yml"} or not path.is_relative_to(self._folder):
+                return None
+            if not path.is_file() or path.stat().st_size > LONGEST_FILE:
+                return None
+            return list(_without_secrets(path.read_text(encoding="utf-8").splitlines()))
+        except (OSError, ValueError, RuntimeError):  # a name with NUL, no UTF-8, links in a ring
+            return None
+
+
+def _end_of_step(lines: list[str], line: int, column: int) -> int:
+    """The number of the last line of the mapping that begins at a place, within bounds."""
+    end = line
+    for number in range(line + 1, min(line + MOST_LINES, len(lines) + 1)):
+        text = lines[number - 1]
+        if text.strip() and len(text) - len(text.lstrip()) < column - 1:
+            break
+        if text.strip():
+            end = number
+    return end
+
+
+def _without_secrets(lines: list[str]) -> Iterator[str]:
+    """The lines with what fields such as `password` hold masked, block texts included."""
+    inside: int | None = None
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        if inside is not None and (not line.strip() or indent > inside):
+            yield line[:indent] + _MASK if line.strip() else line
+            continue
+        inside = None
+        for found in _SECRET.finditer(line):
+            if _BLOCK.match(found["value"]):
+                inside = len(line) - len(line.lstrip(" -"))
+        yield _SECRET.sub(_masked, line)
+
+
+def _masked(found: re.Match[str]) -> str:
+    value = found["value"]
+    keep = _HARMLESS.match(value) or _BLOCK.match(value)
+    return found[0] if keep else found["name"] + _MASK

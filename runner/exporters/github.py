@@ -1,0 +1,65 @@
+"""Annotations for GitHub: each failure at its line of the playbook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from runner.exporters.calls import FAILED, UNKNOWN, Call, Calls, plural
+from runner.exporters.reading import Reader
+from runner.exporters.surroundings import Surroundings
+
+# GitHub shows the first ten of a step, and of a job fifty; the log shows all.
+MOST = 50
+
+
+@dataclass(slots=True)
+class _Spot:
+    """A step that failed: its first failure, and how many there were."""
+
+    first: Call
+    count: int = 0
+
+
+def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:
+    """A workflow command for each step that failed; iterations of a loop are told as one."""
+    spots: dict[str, _Spot] = {}
+    calls = Calls()
+    for envelope in reader:
+        call = calls(envelope)
+        if call.outcome in {FAILED, UNKNOWN} and (call.source in spots or len(spots) < MOST):
+            spots.setdefault(call.source, _Spot(call)).count += 1
+    for spot in spots.values():
+        stream.write(_command(spot, surroundings) + "\n")
+
+
+def _command(spot: _Spot, surroundings: Surroundings) -> str:
+    call = spot.first
+    properties: dict[str, object] = {}
+    if call.file:
+        properties = {"file": _path(call.file, surroundings), "line": call.line, "col": call.column}
+    properties["title"] = f"{call.key} {call.what} {call.outcome}"
+    head = ",".join(f"{name}={_escape(str(text), head=True)}" for name, text in properties.items())
+    more = spot.count - 1
+    parts = [
+        call.message or call.outcome,
+        f"({call.hint})" if call.hint else "",
+        f"and {plural(more, 'time')} more" if more else "",
+    ]
+    return f"::error {head}::{_escape(' '.join(part for part in parts if part))}"
+
+
+def _path(file: str, surroundings: Surroundings) -> str:
+    """The path as seen from the top of the repository, which is what GitHub goes by."""
+    top = surroundings.environ.get("GITHUB_WORKSPACE")
+    if not top:
+        return file
+    path = (surroundings.folder / file).resolve()
+    root = Path(top).resolve()
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else file
+
+
+def _escape(text: str, *, head: bool = False) -> str:
+    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return text.replace(":", "%3A").replace(",", "%2C") if head else text

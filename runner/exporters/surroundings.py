@@ -1,0 +1,20 @@
+"""What exporters are told of where they run; looks nothing up itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The folder that the playbooks' paths in a report are seen from, and the environment.
+
+    Playbooks below the folder may be read, to show where a step is written; `report` is the name
+    of the report.
+    """
+
+    folder: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
+    report: str = ""

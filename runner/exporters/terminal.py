@@ -1,0 +1,68 @@
+"""A report in a few lines, for a person at a terminal."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TextIO
+
+from runner.exporters.calls import FAILED, UNKNOWN, Call, Calls, Totals, duration_text, plural
+from runner.exporters.excerpts import Excerpts
+from runner.exporters.reading import Reader
+from runner.exporters.surroundings import Surroundings
+
+MOST_FAILURES = 20
+
+
+def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:
+    """What failed, the first of it at its place in the playbook, and the counts."""
+    totals, calls = Totals(), Calls()
+    failures: deque[Call] = deque(maxlen=MOST_FAILURES)
+    for envelope in reader:
+        call = calls(envelope)
+        totals.add(call)
+        if call.outcome in {FAILED, UNKNOWN} and len(failures) < MOST_FAILURES:
+            failures.append(call)
+    lines: list[str | None] = [line for call in failures for line in _failure(call)]
+    if totals.first is not None:
+        lines[3:3] = _place(totals.first, surroundings)
+    hidden = totals.outcomes[FAILED] + totals.outcomes[UNKNOWN] - len(failures)
+    if hidden:
+        lines.append(f"… and {hidden:,} more that failed or are unknown")
+    counts = ", ".join(f"{n:,} {word}" for word, n in totals.counts(reader.trailer) if n)
+    lines += [
+        "" if lines else None,
+        *(f"note: {warning}" for warning in reader.warnings),
+        None if reader.trailer else "note: the report has no end: the run was killed, is under "
+        "way, or was cut off",
+        f"{totals.playbook}: {totals.verdict(reader.trailer)}, {plural(totals.calls, 'call')} on "
+        f"{', '.join(totals.trackers) or '?'} in {duration_text(totals.seconds)}",
+        f"run {', '.join(totals.runs) or '?'}: {counts or 'nothing to do'}",
+    ]  # fmt: skip
+    stream.writelines(_printable(line) + "\n" for line in lines if line is not None)
+
+
+def _failure(call: Call) -> list[str]:
+    word = "UNKNOWN" if call.outcome == UNKNOWN else "FAILED"
+    status = "" if call.status is None else f"  {call.status}"
+    return [
+        f"{word:<7}  {call.key}  {call.what}{status}",
+        f"         {call.source}: {call.message}",
+        f"         {call.hint}",
+    ]
+
+
+def _place(call: Call, surroundings: Surroundings) -> list[str]:
+    excerpt = Excerpts(surroundings.folder).at(call.file, call.line, call.column)
+    if excerpt is None:
+        return []
+    line = excerpt.lines[excerpt.line - excerpt.start]
+    number = str(excerpt.line)
+    return [
+        f"         {number} | {line}",
+        f"         {' ' * len(number)} | {' ' * (excerpt.column - 1)}^",
+    ]
+
+
+def _printable(text: str) -> str:
+    """Without what would drive a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text).rstrip()

@@ -1,0 +1,207 @@
+"""The chain through a report: each line carries the hash of the one before; knows no files.
+
+A line is the envelope's JSON with two fields more at its end, `prev` and `hash`. `hash` is the
+SHA-256 of the line's text without that field, in hexadecimal, so that a shell can check it:
+
+    sed -n 3p run.jsonl | sed 's/,"hash":"[0-9a-f]*"}$/}/' | tr -d '\\n' | sha256sum
+
+With a key it is the HMAC-SHA256. Without one the chain shows damage and careless edits, and
+whoever can rewrite the whole report can make a new chain: the head, kept elsewhere, or a key
+shows that too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runner.errors import RunnerError
+from runner.model import Json, Summary
+
+FIRST = "0" * 64
+KEY_VARIABLE = "KEITARO_REPORT_KEY"
+SHORTEST_KEY = 16
+SHA256, HMAC = "sha256", "hmac-sha256"
+
+_END = re.compile(rb',"prev":"([0-9a-f]{64})","hash":"([0-9a-f]{64})"\}\Z')
+_HASH = b',"hash":"'
+
+
+class Hasher:
+    """SHA-256, keyed where a key is given. Raises RunnerError where the key is easily guessed."""
+
+    def __init__(self, key: str | None = None) -> None:
+        if key and len(key) < SHORTEST_KEY:
+            raise RunnerError(
+                f"{KEY_VARIABLE} has fewer than {SHORTEST_KEY} characters and could be guessed",
+                "make one with: openssl rand -hex 32",
+            )
+        self.algorithm = HMAC if key else SHA256
+        self._keyed = hmac.new(key.encode(), digestmod=hashlib.sha256) if key else None
+
+    def __call__(self, text: bytes) -> str:
+        """The hash of a line's text without its `hash`, in hexadecimal."""
+        if self._keyed is None:
+            return hashlib.sha256(text).hexdigest()
+        keyed = self._keyed.copy()
+        keyed.update(text)
+        return keyed.hexdigest()
+
+
+class Chain:
+    """Links lines together, in the order in which it is given them."""
+
+    def __init__(self, key: str | None = None) -> None:
+        self._hasher = Hasher(key)
+        self.head = FIRST
+        self.count = 0
+
+    def link(self, line: str) -> str:
+        """The line, a JSON object that is not empty, with `prev` and `hash` at its end."""
+        linked = self._splice(line)
+        self.count += 1
+        return linked
+
+    def trailer(self, run: str, summary: Summary | None = None) -> str:
+        """The last line: how many lines there were, and the hash of the last of them."""
+        fields: dict[str, Json] = {
+            "run": run,
+            "trailer": True,
+            "count": self.count,
+            "head": self.head,
+            "algorithm": self._hasher.algorithm,
+        }
+        if summary is not None:
+            fields |= {"exit_code": int(summary.exit_code), "not_run": summary.not_run}
+        return self._splice(json.dumps(fields, ensure_ascii=False, separators=(",", ":")))
+
+    def _splice(self, line: str) -> str:
+        text = f'{line[:-1]},"prev":"{self.head}"'
+        self.head = self._hasher(f"{text}}}".encode())
+        return f'{text},"hash":"{self.head}"}}'
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Where a report is not what was written: the line, from 1, and what is wrong there."""
+
+    line: int
+    message: str
+
+
+@dataclass(slots=True)
+class Verified:
+    """What the lines seen so far come to; `head` is the hash of the last envelope."""
+
+    run: str = ""
+    count: int = 0
+    head: str = FIRST
+    algorithm: str = ""
+    complete: bool = False
+
+
+class Verifier:
+    """Reads a report's lines and finds what was changed, added, left out, moved or cut off."""
+
+    def __init__(self, key: str | None = None) -> None:
+        self._hasher = Hasher(key)
+        self._seq: int | None = 0
+        self._prev = FIRST
+        # Lines since the last sound one of which not even the hash is known.
+        self._lost = 0
+        self.verified = Verified()
+
+    def breaks(self, lines: Iterable[bytes]) -> Iterator[Break]:
+        """Each place where the chain does not hold, in order; none for a report as it was written.
+
+        The lines come with their newlines. Holds one line at a time.
+        """
+        number = 0
+        for number, raw in enumerate(lines, 1):
+            line = raw.removesuffix(b"\n")
+            if self.verified.complete:
+                yield Break(number, "comes after the trailer: it was added")
+                continue
+            for message in self._line(line, torn=raw == line):
+                yield Break(number, message)
+        if not self.verified.complete:
+            yield Break(
+                number,
+                "is the last, and no trailer follows: the end was cut off, or the run was killed",
+            )
+
+    def _line(self, line: bytes, *, torn: bool) -> Iterator[str]:
+        found = _END.search(line)
+        fields = _parse(line)
+        if fields is None:
+            yield "is cut off in its midst" if torn else "was changed: it is no JSON any more"
+            self._lost += 1
+            return
+        if found is None:
+            lost = "it was added, or its end was changed" if self._prev != FIRST else _UNCHAINED
+            yield f"carries no hash: {lost}"
+            self._lost += 1
+            return
+        prev, stored = found[1].decode(), found[2].decode()
+        if self._hasher(line[: line.rindex(_HASH)] + b"}") != stored:
+            yield f"was changed: its hash does not fit its text{self._about_keys(fields)}"
+        if prev != self._prev and not self._lost:
+            yield self._misplaced(fields)
+        elif prev != self._prev:
+            self.verified.count += self._lost
+        self._lost = 0
+        if fields.get("trailer") is True:
+            yield from self._trailer(fields)
+        else:
+            self._prev = self.verified.head = stored
+            self.verified.count += 1
+            self.verified.run = str(fields.get("run"))
+            self._seq = _seq(fields)
+
+    def _trailer(self, fields: Mapping[str, Any]) -> Iterator[str]:
+        seen = self.verified
+        seen.complete = True
+        seen.run, seen.algorithm = str(fields.get("run")), str(fields.get("algorithm"))
+        if fields.get("count") != seen.count:
+            yield f"is the trailer of {fields.get('count')} lines, and {seen.count} are there"
+
+    def _about_keys(self, fields: Mapping[str, Any]) -> str:
+        keyed, says = self._hasher.algorithm == HMAC, fields.get("algorithm")
+        if says in {SHA256, HMAC} and says != self._hasher.algorithm:
+            return ": it was made without a key" if keyed else f": it needs its key, {KEY_VARIABLE}"
+        if self.verified.count == 0:
+            return f" (or {KEY_VARIABLE} is not the key that it was made with)"
+        return ""
+
+    def _misplaced(self, fields: Mapping[str, Any]) -> str:
+        """In words why a line does not follow on the one before, as far as its number tells."""
+        if fields.get("trailer") is True:
+            return "is the trailer, and does not follow on the line before: lines are missing"
+        before, now = self._seq, _seq(fields)
+        if before is None or now is None or now == before + 1:
+            return "does not follow on the line before: that was put in another's place"
+        if now > before + 1:
+            gone = f"call {before + 1}" if now == before + 2 else f"calls {before + 1} to {now - 1}"
+            return f"is call {now} and follows on call {before}: {gone} missing, or moved"
+        return f"is call {now} and follows on call {before}: it was moved, or put in again"
+
+
+_UNCHAINED = "the report was written without a chain, or the line was added or changed"
+
+
+def _seq(fields: Mapping[str, Any]) -> int | None:
+    seq = fields.get("seq")
+    return seq if isinstance(seq, int) else None
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return fields if isinstance(fields, dict) else None

@@ -1,0 +1,77 @@
+"""An envelope in words and lines: what became of a call, what was sent, what came back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from runner.model import Json
+from runner.report.drawing import clean
+
+# How much of a body is shown; the report has all of it.
+MOST_LINES = 40
+MOST_WIDE = 400
+
+
+def outcome_of(envelope: Mapping[str, Json]) -> str:
+    """`done`, `failed`, `skipped` or `unknown`."""
+    if envelope["skipped"] is not None:
+        return "skipped"
+    if envelope["success"] is None:
+        return "unknown"
+    return "done" if envelope["success"] else "failed"
+
+
+def request_line(envelope: Mapping[str, Any]) -> str:
+    """`POST https://…`, or nothing where nothing was sent."""
+    request = envelope["request"]
+    return f"{request['method']} {request['url']}" if request else ""
+
+
+def exchange(envelope: Mapping[str, Any]) -> Iterator[str]:
+    """What was sent, each line with `>`, and what came back, with `<`; long bodies are cut."""
+    request, error = envelope["request"], envelope["error"]
+    if request is None:
+        return
+    yield clean(f"> {request_line(envelope)}")
+    yield from (clean(f"> {name}: {value}") for name, value in request["headers"].items())
+    if request["body"] is not None:
+        yield from (f"> {line}" for line in body_lines(request["body"]))
+    if envelope["status"] is not None:
+        yield f"< {envelope['status']}"
+    answer = error["response"] if error and envelope["data"] is None else envelope["data"]
+    if answer is not None:
+        yield from (f"< {line}" for line in body_lines(answer))
+
+
+def body_lines(body: Json, most: int = MOST_LINES) -> Iterator[str]:
+    """A body as lines: JSON indented, raw text as it is, both cut with a word on what is left."""
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, indent=2)
+    lines = text.splitlines()
+    for line in lines[:most]:
+        more = len(line) - MOST_WIDE
+        yield clean(line) if more <= 0 else f"{clean(line[:MOST_WIDE])}… ({more} more characters)"
+    if len(lines) > most:
+        yield f"… ({len(lines) - most} more lines)"
+
+
+def result_words(envelope: Mapping[str, Any]) -> str:
+    """What came of a call, in a few words: status, id or rows, time, tries."""
+    parts = []
+    if envelope["skipped"]:
+        return f"  ({envelope['skipped']})"
+    if envelope["status"] is not None:
+        parts.append(str(envelope["status"]))
+    data = envelope["data"]
+    if isinstance(data, dict) and "id" in data:
+        parts.append(f"id {data['id']}")
+    elif envelope["count"] is not None:
+        parts.append(f"{envelope['count']} rows")
+    elif isinstance(data, dict) and isinstance(data.get("rows"), list):
+        parts.append(f"{len(data['rows'])} rows")
+    if envelope["request"] is not None:
+        parts.append(f"{envelope['duration_ms']:.0f} ms")
+    if envelope["attempts"] > 1:
+        parts.append(f"{envelope['attempts']} tries")
+    return "  " + "  ".join(parts) if parts else ""

@@ -61,7 +61,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         arguments = ["run", str(FOLDER / f"{name}.yaml"), f"--report={report}", *options, *given]
         result = CliRunner().invoke(group, arguments, env=environ)
         assert result.exit_code == code, result.output
-        return [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
+        lines = report.read_text(encoding="utf-8").splitlines()
+        return [line for line in map(json.loads, lines) if "trailer" not in line]
 
     return start
 

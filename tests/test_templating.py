@@ -411,6 +411,7 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "indent": ("'a\nb' | indent(2)", "a\n  b"),
     "int": ("'007' | int", 7),
     "items": ("{'a': 1} | items", [["a", 1]]),
+    "one": ("[{'a': 1}, {'a': 2}] | one(a=2)", {"a": 2}),
     "join": ("[1, 'b'] | join('-')", "1-b"),
     "last": ("[1, 2] | last", 2),
     "length": ("'abc' | length", 3),
@@ -748,6 +749,8 @@ BOMBS = [
     "([range(100000)] * 100000) | map('sum') | list",
     "([range(100000)] * 100000) | map('join') | list",
     "([range(100000)] * 100000) | map('sort') | list",
+    "([range(100000)] * 100000) | map('random') | list",
+    "([[1]] * 100000) | map('random') | list",
     "([range(100000)] * 100000) | map('list') | list",
     "([range(100000)] * 100000) | map('batch', 1) | list",
     "([range(100000)] * 100000) | select('eq', range(100000)) | list",
@@ -983,3 +986,30 @@ def test_any_text_is_split(text: str) -> None:
     )
     assert whole == text
     assert all(not text[: part.offset].endswith("$") for part in parts if part.code)
+
+
+def test_one_finds_the_only_item() -> None:
+    """`one` gives the item that fits, and names what it looked for where none or several do."""
+    scope = {"rows": [{"id": 1, "k": 1}, {"id": 2, "k": 1}]}
+    templates = Templates()
+
+    assert templates.expression("(rows | one(id=2)).k").evaluate(scope) == 1
+    for source, said in {
+        "rows | one(id=3)": "no item has id 3",
+        "rows | one(k=1)": "2 items",
+    }.items():
+        with pytest.raises(TemplateError, match=said):
+            templates.expression(source).evaluate(scope)
+
+
+def test_random_draws_the_same_again() -> None:
+    """What a run draws by chance at one place is what it draws there when it goes on."""
+    items = list(range(1_000))
+
+    def draw(run: str, at: str, source: str = "items | random") -> object:
+        scope = {"items": items, "run": {"id": run}, "_at": at}
+        return Templates().expression(source).evaluate(scope)
+
+    assert draw("r1", "a") == draw("r1", "a")
+    others = [draw("r2", "a"), draw("r1", "b"), draw("r1", "a", "items | list | random")]
+    assert draw("r1", "a") not in others

@@ -211,6 +211,8 @@ class _Playbook:
         if past is not None and past.envelope["skipped"] is not None:
             self._tally.restore(at)
             return past.envelope
+        # Read by what draws by chance, so that it draws the same again when the run goes on.
+        scope = {**scope, "_at": at.key}
         try:
             if past is None and self._is_skipped(step, scope):
                 return self._skip(step, at, _why(step))

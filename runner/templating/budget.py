@@ -30,10 +30,17 @@ class Budget:
     def __init__(self) -> None:
         self._local = threading.local()
 
-    def open(self) -> None:
-        """Begin an evaluation."""
+    def open(self, source: str = "") -> None:
+        """Begin the evaluation of an expression."""
         self._local.left = BUDGET
         self._local.sizes = {}
+        self._local.source = source
+        self._local.draws = 0
+
+    def next_draw(self) -> str:
+        """What tells this drawing by chance from all others that have the same names in scope."""
+        self._local.draws += 1
+        return f"{self._local.draws}:{self._local.source}"
 
     def close(self) -> None:
         """End it: the sizes known hold on to what they belong to."""

@@ -12,7 +12,7 @@ from runner.templating.texts import TEXT_FILTERS, replaced
 
 # Taken as they are: none of them can make much out of little, or reach a Python attribute.
 PLAIN_FILTERS = (
-    "abs", "count", "d", "default", "first", "items", "last", "length", "list", "map", "random",
+    "abs", "count", "d", "default", "first", "items", "last", "length", "list", "map",
     "reject", "rejectattr", "reverse", "select", "selectattr",
 )  # fmt: skip
 PLAIN_TESTS = (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from jinja2 import Undefined, pass_environment
+from jinja2 import Undefined, pass_context, pass_environment
 from jinja2.filters import FILTERS
 
 from runner.templating.budget import CALL_COST, ITEM_COST, LOOKUP_COST
@@ -160,6 +161,34 @@ def _dictsort(environment: Any, value: Any, *args: Any, **options: Any) -> Any:
     return FILTERS["dictsort"](value, *args, **options)
 
 
+@pass_context
+def _random(context: Any, value: Iterable[Any]) -> Any:
+    """One of the items by chance: the same one whenever the same run computes it again.
+
+    So a run that is continued draws what it drew at first.
+    """
+    items = list(value)
+    if not items:
+        raise ValueError("random takes a list that is not empty")
+    # Seeding takes ten times as long as a call of another filter.
+    context.environment.budget.charge(10 * CALL_COST + ITEM_COST * len(items))
+    drawn = context.environment.budget.next_draw()
+    seed = f"{(context.get('run') or {}).get('id')}:{context.get('_at')}:{drawn}"
+    return random.Random(seed).choice(items)
+
+
+@pass_environment
+def _one(environment: Any, value: Iterable[Any], **wanted: Any) -> Any:
+    """The one item whose fields equal what is wanted; that there is no other is made sure of."""
+    found = _where(environment, value, **wanted)
+    said = ", ".join(f"{field} {content!r}" for field, content in wanted.items())
+    if not found:
+        raise ValueError(f"one: no item has {said}")
+    if len(found) > 1:
+        raise ValueError(f"one: {len(found)} items have {said}")
+    return found[0]
+
+
 LIST_FILTERS: dict[str, Callable[..., Any]] = {
     "batch": _batch,
     "dictsort": _dictsort,
@@ -168,6 +197,8 @@ LIST_FILTERS: dict[str, Callable[..., Any]] = {
     "join": _join,
     "max": _keyed("max", 1),
     "merge": _merge,
+    "one": _one,
+    "random": _random,
     "min": _keyed("min", 1),
     "pluck": _pluck,
     "replace_where": _replace_where,

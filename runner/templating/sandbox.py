@@ -88,7 +88,7 @@ class Sandbox(SandboxedEnvironment):
         references: Sequence[Reference] = (),
     ) -> Json:
         """The value of a compiled expression, a JSON value. Raises TemplateError."""
-        self.budget.open()
+        self.budget.open(source)
         shown = source.strip()[:80]
         try:
             return Plain(self.budget).value(compiled(scope))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import secrets as randomness
 import threading
@@ -30,8 +31,14 @@ Sink = Callable[[Event], None]
 Trail = tuple[str | int, ...]
 
 
+_SHORT_SLEEP = 0.1
+
+
 class SystemClock:
-    """The machine's own time; a sleep ends early once the run is asked to stop."""
+    """The machine's own time; a sleep ends early once the run is asked to stop.
+
+    From then on sleeps are short, so that nobody sleeps for long who had not heard of it yet.
+    """
 
     def __init__(self, stop: threading.Event | None = None) -> None:
         self._stop = stop or threading.Event()
@@ -45,9 +52,9 @@ class SystemClock:
         return time.perf_counter()
 
     def sleep(self, seconds: float) -> None:
-        """Wait. What runs after a request to stop waits in full."""
+        """Wait, or wait for a part of the time."""
         if self._stop.is_set():
-            time.sleep(seconds)
+            time.sleep(min(seconds, _SHORT_SLEEP))
         else:
             self._stop.wait(seconds)
 
@@ -185,8 +192,12 @@ class Session:
         return event
 
     def _digest(self, request: Request) -> str:
-        """A fingerprint of a request with its secrets hidden: equal where the same is sent."""
-        text = self.masker.line([request.method, request.url, request.body])
+        """A fingerprint of a request with its secrets hidden: equal where the same is sent.
+
+        The order of keys does not count.
+        """
+        sent = [request.method, request.url, request.body]
+        text = self.masker.line(json.loads(json.dumps(sent, sort_keys=True)))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def _save(self, name: str, form: str | None, value: Json, columns: tuple[str, ...]) -> None:

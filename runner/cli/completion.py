@@ -255,7 +255,7 @@ class _Bash(BashComplete):
         return before, last
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
-        found = super().get_completions(*_attached(self.cli, args, incomplete))
+        found = _asked(self, args, incomplete)
         typed = incomplete.partition("=")[2] if incomplete.startswith("-") else incomplete
         skip = typed.rfind("=") + 1
         return [CompletionItem(item.value[skip:], type=item.type) for item in found]
@@ -270,6 +270,14 @@ def _joined(words: list[str]) -> list[str]:
         else:
             joined.append(word)
     return joined
+
+
+def _asked(shell: ShellComplete, args: list[str], incomplete: str) -> list[CompletionItem]:
+    """What click offers; nothing after a command that there is not."""
+    try:
+        return ShellComplete.get_completions(shell, *_attached(shell.cli, args, incomplete))
+    except click.UsageError:
+        return []
 
 
 def _attached(cli: click.Command, args: list[str], incomplete: str) -> tuple[list[str], str]:
@@ -304,14 +312,14 @@ class _Zsh(ZshComplete):
     source_template = _ZSH
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
-        return _whole(super().get_completions(*_attached(self.cli, args, incomplete)), incomplete)
+        return _whole(_asked(self, args, incomplete), incomplete)
 
 
 class _Fish(FishComplete):
     source_template = _FISH
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
-        return _whole(super().get_completions(*_attached(self.cli, args, incomplete)), incomplete)
+        return _whole(_asked(self, args, incomplete), incomplete)
 
 
 _CLASSES: Mapping[str, type[ShellComplete]] = {"bash": _Bash, "zsh": _Zsh, "fish": _Fish}

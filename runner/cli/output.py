@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from runner.cli.stopping import STOPPING, Stop
 from runner.report.drawing import Paint, no_paint
 
 if TYPE_CHECKING:
@@ -49,11 +50,11 @@ def _style(text: str, colour: str) -> str:
 
 @contextmanager
 def watched(
-    *, wanted: bool
+    stop: Stop, *, wanted: bool
 ) -> Iterator[tuple[Callable[[str], None], list[Callable[[Event], None]]]]:
     """How a run's lines are said, and what else takes its events: the live view on a terminal.
 
-    There is none where stdout is written to the same terminal, as a report may be.
+    While there is one, it is what tells that the run is about to stop.
     """
     can_draw = (sys.stderr.encoding or "").lower().replace("-", "") == "utf8"
     if not (wanted and can_draw and _is_for_people()):
@@ -61,5 +62,9 @@ def watched(
         return
     from runner.report.live import Live  # noqa: PLC0415  (brings rich)
 
-    with Live(sys.stderr, say) as live:
-        yield live.say, [live]
+    with Live(sys.stderr, say, lambda: STOPPING if stop.is_set() else "") as live:
+        stop.watched = True
+        try:
+            yield live.say, [live]
+        finally:
+            stop.watched = False

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
+from runner.cli.output import give_up
 from runner.errors import ExitCode, RunnerError
 from runner.report import JsonLines
 from runner.report.chain import Chain
@@ -38,23 +38,12 @@ def open_report(
         yield sink
     finally:
         # What could not be written has been told, and cannot be written now either.
-        if name == "-":
-            discard_broken(stream)
-        else:
-            with suppress(OSError):
-                stream.close()
-
-
-def discard_broken(stream: TextIO) -> None:
-    """Have nothing more said on a standard stream that cannot be written.
-
-    Python would try again at its end, and change the exit code.
-    """
-    try:
-        stream.flush()
-    except OSError:
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        try:
+            stream.flush()
+        except OSError:
+            give_up(stream)
+        if name != "-":
+            stream.close()
 
 
 def _stdout() -> TextIO:

@@ -20,7 +20,7 @@ from runner.catalogue import Catalogue
 from runner.cli.boundary import masked_errors
 from runner.cli.consent import require_consent
 from runner.cli.output import painter, say, watched
-from runner.cli.stopping import stop_on_signals
+from runner.cli.stopping import Stop, stop_on_signals
 from runner.errors import ExitCode, RunnerError
 from runner.model import Json, Problem, Severity, Summary
 from runner.planning import Plan, build
@@ -173,7 +173,7 @@ def _run(asked: _Asked, stack: ExitStack) -> int:
     options = Options(tracker=asked.tracker, rate=asked.rate, most_destroyed=asked.max_destroy)
     session = stack.enter_context(Session(trackers, options, environ=environ, stop=stop))
     with masked_errors(session.masker):
-        summary = _execute(asked, plan, session, resumed, rules.catalogue, stack)
+        summary = _execute(asked, plan, session, resumed, rules.catalogue, stop, stack)
     return int(summary.exit_code)
 
 
@@ -269,6 +269,7 @@ def _execute(
     session: Session,
     resumed: tuple[RunFolder, History] | None,
     catalogue: Catalogue,
+    stop: Stop,
     stack: ExitStack,
 ) -> Summary:
     from runner import runs  # noqa: PLC0415
@@ -299,7 +300,7 @@ def _execute(
     earlier = resumed[1].lines() if resumed else ()
     job = stack.enter_context(told_to_github(earlier))
     began = time.monotonic()
-    with watched(wanted=_is_watched(asked)) as (speak, views):
+    with watched(stop, wanted=_is_watched(asked)) as (speak, views):
         console = Console(speak, painter(), quiet=asked.quiet, verbosity=asked.verbose)
         sinks: list[Sink] = [*(sink for sink in (report, job) if sink), *views, console]
         summary = session.run(
@@ -309,11 +310,13 @@ def _execute(
             journal=run.journal if run else None,
             past=past,
         )
-    trouble = _close(summary, session, run)
     for written in (report, job):
         if written and session.broken is None:
-            written.close(summary)
-    for line in trouble:
+            try:
+                written.close(summary)
+            except OSError as error:
+                session.broken = error
+    for line in _close(summary, session, run):
         say(f"error: {line}")
     go_on = run is not None and summary.exit_code != ExitCode.OK
     console.summary(

@@ -10,21 +10,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-_SAID = b"stopping after the call under way; once more stops at once\n"
+STOPPING = "stopping after the call under way; once more stops at once"
+
+
+class Stop(threading.Event):
+    """Set once the run is to stop; `watched` while a live view tells so, at its own time."""
+
+    watched = False
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
+def stop_on_signals() -> Iterator[Stop]:
     """An event that is set by the first signal; the second raises KeyboardInterrupt."""
-    stop = threading.Event()
+    stop = Stop()
 
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
+        if stop.watched:
+            return
         # Past Python's own buffer, which the signal may have come in the midst of writing to.
         with suppress(OSError, ValueError):
-            os.write(sys.stderr.fileno(), _SAID)
+            os.write(sys.stderr.fileno(), f"{STOPPING}\n".encode())
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -31,6 +31,9 @@ from runner.templating import Templates
 _SENT = {"Api-Key": "***", "Accept": "application/json"}
 _SENT_WITH_BODY = {**_SENT, "Content-Type": "application/json"}
 
+# Seconds; what floating point leaves over.
+_NO_TIME = 1e-6
+
 _DOUBT_HINT = "look at the tracker, then resume with --in-doubt STEP=done, retry or id:123"
 
 
@@ -205,6 +208,13 @@ class Caller:
     def _is_stopping(self) -> bool:
         return self._outside.stopping() and not self._tally.shielded
 
+    def _sleep(self, seconds: float) -> None:
+        """Wait in full, but for a run that is to stop."""
+        clock = self._outside.clock
+        end = clock.monotonic() + seconds
+        while (left := end - clock.monotonic()) > _NO_TIME and not self._is_stopping():
+            clock.sleep(left)
+
     def _may_leave(self, tries: int) -> bool:
         """Wait until the call may leave; false where the run is to stop meanwhile.
 
@@ -213,6 +223,7 @@ class Caller:
         self._outside.pacer.wait(self._is_stopping)
         if not self._is_stopping():
             return True
+        self._tally.summary.interrupted = True
         if tries:
             return False
         raise StepError("interrupted", "the run was asked to stop", "nothing was sent")
@@ -228,7 +239,7 @@ class Caller:
             if holds(until.condition, {**scope, **_answer(envelope)}):
                 return
             if attempt < until.attempts - 1:
-                self._outside.clock.sleep(every)
+                self._sleep(every)
                 again()
                 if not envelope["success"]:
                     return

@@ -24,7 +24,7 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait; may return early where the run is to stop."""
+        """Wait; may return early once the run is to stop."""
         ...
 
 

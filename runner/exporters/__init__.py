@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 from runner.errors import RunnerError
 from runner.exporters.reading import Reader, read_envelopes
@@ -77,7 +77,7 @@ def append_job_summary(report: Path, surroundings: Surroundings) -> bool:
 
 
 @contextmanager
-def _opened(place: str, mode: str = "w") -> Iterator[TextIO]:
+def _opened(place: str, mode: Literal["w", "a"] = "w") -> Iterator[TextIO]:
     """A text stream that takes whatever a report may hold, lone surrogates too."""
     if place == "-":
         sys.stdout.flush()
@@ -91,8 +91,9 @@ def _opened(place: str, mode: str = "w") -> Iterator[TextIO]:
             stdout.detach()
         return
     try:
-        stream = Path(place).open(mode, encoding="utf-8", errors="backslashreplace", newline="\n")
+        with Path(place).open(
+            mode, encoding="utf-8", errors="backslashreplace", newline="\n"
+        ) as stream:
+            yield stream
     except OSError as error:
         raise RunnerError(f"cannot write {place}: {error.strerror}", "check the path") from error
-    with stream:
-        yield stream  # type: ignore[misc]  (a mode that is a variable hides that it is text)

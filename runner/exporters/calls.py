@@ -10,7 +10,11 @@ from typing import Any
 
 from runner.catalogue import Catalogue
 from runner.errors import RunnerError
+from runner.exporters.reading import Reader
 from runner.model import Effect
+
+# What is said of a report without an end.
+NO_END = "The report has no end: the run was killed, is under way, or the report was cut off."
 
 DONE, FAILED, UNKNOWN, SKIPPED = "done", "failed", "unknown", "skipped"
 OUTCOMES = (DONE, FAILED, UNKNOWN, SKIPPED)
@@ -181,20 +185,22 @@ class Totals:
         """The file of the first call, which is the playbook's or that of one it includes."""
         return self.files[0] if self.files else "playbook"
 
-    def verdict(self, trailer: Mapping[str, Any] | None) -> str:
+    def verdict(self, reader: Reader) -> str:
         """In a word what became of the run: as its trailer says, or as its calls do."""
-        exit_code = (trailer or {}).get("exit_code")
+        exit_code = (reader.trailer or {}).get("exit_code")
         if self.outcomes[UNKNOWN]:
             return "in doubt"
         if self.outcomes[FAILED]:
             return "failed"
         if exit_code == 130:
             return "interrupted"
-        return "failed" if exit_code else "succeeded"
+        if exit_code:
+            return "failed"
+        return "succeeded" if reader.has_end else "unfinished"
 
-    def counts(self, trailer: Mapping[str, Any] | None) -> list[tuple[str, int]]:
+    def counts(self, reader: Reader) -> list[tuple[str, int]]:
         """The words and numbers of a summary."""
-        not_run = (trailer or {}).get("not_run")
+        not_run = (reader.trailer or {}).get("not_run")
         return [
             ("succeeded", self.outcomes[DONE]),
             ("changed", self.changed),
@@ -217,7 +223,9 @@ def duration_text(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60:,} h" + (f" {minutes % 60} min" if minutes % 60 else "")
 
 
 def plural(number: int, word: str) -> str:

@@ -13,15 +13,16 @@ BLOCK = 500  # calls in one data block of the page, which is read only when it i
 
 # Up to how many characters of details in all, so many are kept of one body; beyond the last, none
 # of calls that went well. Failures keep more.
-BUDGETS = ((8_000_000, 20_000), (24_000_000, 1_500), (40_000_000, 200))
-OF_FAILURES = ((40_000_000, 20_000), (60_000_000, 1_500), (80_000_000, 200))
+BUDGETS = ((8_000_000, 20_000), (24_000_000, 1_500), (48_000_000, 200))
+OF_FAILURES = ((48_000_000, 20_000), (60_000_000, 1_500), (80_000_000, 200))
 _LONGEST_TEXT = 4_000
 _MOST_HEADERS = 200
 
 # In the row already, or of no use in the page.
 _ELSEWHERE = frozenset(
-    {"run", "seq", "step", "index", "source", "resource", "operation", "status", "success",
-     "skipped", "duration_ms", "prev", "hash", "request", "data", "error"}
+    {"run", "seq", "step", "index", "tracker", "source", "resource", "operation", "status",
+     "success", "skipped", "started_at", "duration_ms", "prev", "hash", "request", "data", "error",
+     "cut"}
 )  # fmt: skip
 _LONG_NUMBER = re.compile(r"\d{16}")
 _MOST_EXACT = 2**53
@@ -57,7 +58,7 @@ class Details:
     def add(self, call: Call) -> None:
         """Write a call's details."""
         limit = _limit(self._size, OF_FAILURES if call.error else BUDGETS)
-        line = dump(self._detail(call, limit)) if limit else "null"
+        line = self._line(call, limit) if limit else "null"
         self.dropped += not limit
         if self._count % BLOCK == 0:
             self._stream.write("]</script>\n" if self._count else "")
@@ -73,12 +74,16 @@ class Details:
         if self._count:
             self._stream.write("]</script>\n")
 
-    def _detail(self, call: Call, limit: int) -> dict[str, Any]:
+    def _line(self, call: Call, limit: int) -> str:
+        line = dump(self._detail(call, None))
+        return line if len(line) <= limit else dump(self._detail(call, limit))
+
+    def _detail(self, call: Call, limit: int | None) -> dict[str, Any]:
         cut: dict[str, int] = {}
 
         def kept(name: str, value: Any) -> Any:
-            text = _dump(value)
-            if len(text) <= limit:
+            text = "" if limit is None else _dump(value)
+            if limit is None or len(text) <= limit:
                 return value
             cut[name] = len(text)
             return text[:limit]
@@ -101,18 +106,18 @@ class Details:
             detail["error"] = error
             if call.error.get("response") is not None:
                 error["response"] = kept("error.response", call.error["response"])
-        if cut:
+        if cut and limit:
             detail["cut"] = cut
             self.cut, self.shortest = self.cut + 1, min(self.shortest, limit)
         return detail
 
-    def _headers(self, headers: Any) -> Any:
+    def _headers(self, headers: Any) -> int | None:
         """The number of these headers, which most calls have in common."""
-        if not isinstance(headers, dict):
+        text = _dump(headers)
+        if not isinstance(headers, dict) or len(text) > _LONGEST_TEXT:
             return None
-        text = _dump(headers)[:_LONGEST_TEXT]
         if text not in self.headers and len(self.headers) >= _MOST_HEADERS:
-            return text
+            return None
         return self.headers.setdefault(text, len(self.headers))
 
 
@@ -121,9 +126,13 @@ def _limit(size: int, budgets: tuple[tuple[int, int], ...]) -> int:
 
 
 def _short(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > _LONGEST_TEXT:
-        return f"{value[:_LONGEST_TEXT]}… ({len(value) - _LONGEST_TEXT:,} characters more)"
-    return value
+    """A number or a text of bearable length; what should be one and is not, as its JSON."""
+    if value is None or isinstance(value, (int, float)):
+        return value
+    text = value if isinstance(value, str) else _dump(value)
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    return f"{text[:_LONGEST_TEXT]}… ({len(text) - _LONGEST_TEXT:,} characters more)"
 
 
 def _dump(value: Any) -> str:

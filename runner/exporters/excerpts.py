@@ -13,14 +13,15 @@ _LINES_BEFORE = 2
 _WIDEST = 300
 _MASK = "***"
 
-# A field that is secret by its name, up to its value; an expression tells nothing and may stay.
+# A field that is secret by its name, and its value: what is not in quotes counts to the line's end.
+# An expression tells nothing and may stay.
 _SECRET = re.compile(
     r"""(?P<name>\b[\w-]*(?:password|passwd|password_confirmation|token|secret|authorization|cookie
     |(?:api|avscan|private|access)[_-]?key)["']?\s*:\s+)
-    (?P<value>"(?:[^"\\]|\\.)*"?|'(?:[^']|'')*'?|(?!["'{\[])[^,}\#\s][^,}\n]*)""",
+    (?P<value>"(?:[^"\\]|\\.)*"?|'(?:[^']|'')*'?|(?!["'])\S.*)""",
     re.IGNORECASE | re.VERBOSE,
 )
-_HARMLESS = re.compile(r"""^["']?\$\{\{[^"']*\}\}["']?\s*$|^(?:true|false|null|~)\s*$""")
+_HARMLESS = re.compile(r"""^["']?\$\{\{[^"'{}]*\}\}["']?\s*\}*$|^(?:true|false|null|~)\s*\}*$""")
 _BLOCK = re.compile(r"^[|>][-+0-9]*\s*$")
 
 
@@ -52,7 +53,7 @@ class Excerpts:
         lines = self._files[file]
         if lines is None or not 0 < line <= len(lines):
             return None
-        start = max(line - _LINES_BEFORE, 1)
+        start = _beginning(lines, line, column)
         end = _end_of_step(lines, line, column)
         shown = tuple(text[:_WIDEST] for text in lines[start - 1 : end])
         return Excerpt(start, shown, line, min(column, _WIDEST))
@@ -67,6 +68,17 @@ class Excerpts:
             return list(_without_secrets(path.read_text(encoding="utf-8").splitlines()))
         except (OSError, ValueError, RuntimeError):  # a name with NUL, no UTF-8, links in a ring
             return None
+
+
+def _beginning(lines: list[str], line: int, column: int) -> int:
+    """A little before a step, and not above its list: inputs may have secrets as defaults."""
+    start = line
+    while start > max(line - _LINES_BEFORE, 1):
+        above = lines[start - 2]
+        if above.strip() and len(above) - len(above.lstrip()) < column - 3:
+            break
+        start -= 1
+    return start
 
 
 def _end_of_step(lines: list[str], line: int, column: int) -> int:

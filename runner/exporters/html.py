@@ -6,7 +6,6 @@ import hashlib
 import shutil
 import tempfile
 from base64 import b64encode
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from html import escape
@@ -14,7 +13,16 @@ from pathlib import Path, PurePath
 from string import Template
 from typing import IO, Any, TextIO
 
-from runner.exporters.calls import OUTCOMES, Call, Calls, Totals, duration_text, plural
+from runner.exporters.calls import (
+    NO_END,
+    OUTCOMES,
+    Call,
+    Calls,
+    Totals,
+    duration_text,
+    plural,
+    text_of,
+)
 from runner.exporters.details import BLOCK, Details, dump
 from runner.exporters.excerpts import Excerpt, Excerpts
 from runner.exporters.reading import Reader
@@ -33,6 +41,7 @@ _TITLES = {
     "failed": "Failed",
     "in doubt": "In doubt",
     "interrupted": "Interrupted",
+    "unfinished": "Unfinished",
 }
 
 
@@ -66,7 +75,12 @@ class _Index:
         self.stream = stream
         self.count = 0
         self.base: float | None = None  # what the rows' beginnings are counted from
-        self.names: dict[str, dict[str, int]] = {"steps": {}, "whats": {}, "sources": {}}
+        self.names: dict[str, dict[str, int]] = {
+            "steps": {},
+            "whats": {},
+            "sources": {},
+            "trackers": {},
+        }
         self.places: dict[str, tuple[str, int, int]] = {}
 
     def add(self, call: Call) -> bool:
@@ -79,7 +93,7 @@ class _Index:
         since = None if call.started is None else call.started - (self.base or 0)
         row = [
             self._number("steps", call.step),
-            call.envelope.get("index"),
+            _plain(call.envelope.get("index")),
             self._number("whats", call.what),
             OUTCOMES.index(call.outcome),
             call.status or 0,
@@ -88,7 +102,8 @@ class _Index:
             int(call.changed),
             (call.message or call.result)[:_LONGEST_RESULT],
             self._number("sources", call.source),
-            call.envelope.get("seq"),
+            _plain(call.envelope.get("seq")),
+            self._number("trackers", text_of(call.envelope.get("tracker"))),
         ]
         self.stream.write(("," if self.count else "") + "\n" + dump(row))
         if call.file and len(self.places) < MOST_EXCERPTS:
@@ -101,6 +116,12 @@ class _Index:
         return names.setdefault(name, len(names))
 
 
+def _plain(value: Any) -> Any:
+    """A number or a list of numbers; nothing where it is anything else."""
+    parts = value if isinstance(value, list) else [value]
+    return value if all(isinstance(part, int) for part in parts) else None
+
+
 def _write_page(
     stream: TextIO,
     index: _Index,
@@ -111,7 +132,7 @@ def _write_page(
     excerpts = Excerpts(surroundings.folder)
     style = (_ASSETS / "page.css").read_text(encoding="utf-8")
     page = Template((_ASSETS / "page.html").read_text(encoding="utf-8"))
-    verdict = totals.verdict(reader.trailer)
+    verdict = totals.verdict(reader)
     stream.write(
         page.substitute(
             policy=_policy(style),
@@ -121,7 +142,7 @@ def _write_page(
             verdict=_TITLES[verdict],
             playbook=escape(totals.playbook),
             facts=_facts(totals),
-            counts=_counts(totals, reader.trailer),
+            counts=_counts(totals, reader),
             notes="".join(f"<p>{escape(note)}</p>" for note in _notes(index, details, about)),
             failure=_failure(totals.first, excerpts),
         )
@@ -157,10 +178,10 @@ def _facts(totals: Totals) -> str:
     )
 
 
-def _counts(totals: Totals, trailer: Mapping[str, Any] | None) -> str:
+def _counts(totals: Totals, reader: Reader) -> str:
     return "".join(
         f'<li class="{word.replace(" ", "-")}"><b>{number:,}</b> {word}</li>'
-        for word, number in totals.counts(trailer)
+        for word, number in totals.counts(reader)
         if number
     )
 
@@ -169,9 +190,9 @@ def _notes(
     index: _Index, details: Details, about: tuple[Totals, Reader, Surroundings]
 ) -> list[str]:
     totals, reader, _ = about
-    notes = list(reader.warnings)
-    if reader.trailer is None:
-        notes.append("The report has no end: the run was killed, is under way, or was cut off.")
+    notes = [f"{warning[0].upper()}{warning[1:]}." for warning in reader.warnings]
+    if not reader.has_end:
+        notes.append(NO_END)
     if index.count < totals.calls:
         notes.append(
             f"Listed are {index.count:,} of {totals.calls:,} calls; the counts are of all."
@@ -183,8 +204,8 @@ def _notes(
         )
     if details.dropped:
         notes.append(
-            f"Of {plural(details.dropped, 'call')} that went well only the outcome is here, for "
-            "the same reason."
+            f"Of {plural(details.dropped, 'call')} that went well the page has only a row, so "
+            "that it stays usable; the report has all of them."
         )
     return notes
 
@@ -239,5 +260,3 @@ def _digest(text: str) -> str:
 def _rewound(stream: IO[str]) -> IO[str]:
     stream.seek(0)
     return stream
-
-

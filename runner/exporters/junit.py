@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 from runner.exporters.calls import (
     CONDITIONS,
     FAILED,
+    NO_END,
     SKIPPED,
     UNKNOWN,
     Call,
@@ -39,6 +40,7 @@ class _Suite:
     totals: Totals = field(default_factory=Totals)
     failures: int = 0
     errors: int = 0
+    added: int = 0
 
 
 def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:  # noqa: ARG001
@@ -49,17 +51,16 @@ def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:  
     """
     with tempfile.TemporaryFile("w+", encoding="utf-8") as suites:
         overall = Totals()
-        failures = errors = 0
+        failures = errors = tests = 0
         for suite in _suites(reader):
             _write_suite(suite, suites)
             failures, errors = failures + suite.failures, errors + suite.errors
+            tests += suite.totals.calls + suite.added
             overall.began = suite.totals.began if overall.began is None else overall.began
             overall.ended = suite.totals.ended or overall.ended
-            for outcome, count in suite.totals.outcomes.items():
-                overall.outcomes[outcome] += count
         stream.write('<?xml version="1.0" encoding="UTF-8"?>\n')
         stream.write(
-            f'<testsuites name="keitaro-runner" tests="{overall.calls}" failures="{failures}" '
+            f'<testsuites name="keitaro-runner" tests="{tests}" failures="{failures}" '
             f'errors="{errors}" time="{max(overall.seconds, 0):.3f}">\n'
         )
         suites.seek(0)
@@ -82,8 +83,19 @@ def _suites(reader: Reader) -> Any:
         suite.totals.add(call)
         _write_case(call, suite)
     if suite is not None:
+        if not reader.has_end:
+            _write_end(suite)
         yield suite
         suite.cases.close()
+
+
+def _write_end(suite: _Suite) -> None:
+    """A case that is no call, so that a run that was killed does not pass."""
+    suite.added, suite.errors = suite.added + 1, suite.errors + 1
+    suite.cases.write(
+        '<testcase classname="report" name="end" time="0.000">'
+        f'<error type="unfinished" message={_attribute(NO_END)}/></testcase>\n'
+    )
 
 
 def _write_suite(suite: _Suite, stream: IO[str]) -> None:
@@ -91,7 +103,7 @@ def _write_suite(suite: _Suite, stream: IO[str]) -> None:
     began = datetime.fromtimestamp(totals.began or 0, UTC)
     stream.write(
         f"<testsuite name={_attribute(totals.playbook)} id={_attribute(suite.number)} "
-        f'tests="{totals.calls}" failures="{suite.failures}" errors="{suite.errors}" '
+        f'tests="{totals.calls + suite.added}" failures="{suite.failures}" errors="{suite.errors}" '
         f'skipped="{totals.outcomes[SKIPPED]}" time="{totals.seconds:.3f}" '
         f'timestamp="{began:%Y-%m-%dT%H:%M:%S}" '
         f"hostname={_attribute(', '.join(totals.trackers) or 'unknown')}>\n"

@@ -8,6 +8,7 @@ from typing import TextIO
 
 from runner.exporters.calls import (
     FAILED,
+    NO_END,
     UNKNOWN,
     Call,
     Calls,
@@ -23,7 +24,8 @@ MOST_FAILURES = 50
 MOST_CHANGES = 100
 LONGEST = 500  # characters of a message in a table
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&#$:@!])")
-_SIGNS = {"succeeded": "✅", "failed": "❌", "in doubt": "❓", "interrupted": "⏹️"}
+_SIGNS = {"succeeded": "✅", "failed": "❌", "in doubt": "❓", "interrupted": "⏹️",
+          "unfinished": "⏹️"}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -51,8 +53,8 @@ def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:
 
 def _lines(seen: _Seen, reader: Reader, surroundings: Surroundings) -> list[str]:
     totals = seen.totals
-    verdict = totals.verdict(reader.trailer)
-    counts = [(word, number) for word, number in totals.counts(reader.trailer) if number]
+    verdict = totals.verdict(reader)
+    counts = [(word, number) for word, number in totals.counts(reader) if number]
     lines = [
         f"## {_SIGNS[verdict]} {_text(totals.playbook)}: {verdict}",
         "",
@@ -68,8 +70,8 @@ def _lines(seen: _Seen, reader: Reader, surroundings: Surroundings) -> list[str]
             "",
         ]
     lines += [f"> {_text(warning)}\n" for warning in reader.warnings]
-    if reader.trailer is None:
-        lines += ["> The report has no end: the run was killed, is under way, or was cut off.", ""]
+    if not reader.has_end:
+        lines += [f"> {NO_END}", ""]
     if totals.first is not None:
         lines += _first(totals.first, surroundings)
         lines += _failures(seen)

@@ -14,14 +14,20 @@ _MOST_WARNINGS = 20
 class Reader:
     """The envelopes of a report's lines, one at a time; iterate once.
 
-    `trailer` is the last line's, once it was reached, and `None` where the report has no end;
-    `warnings` says what was passed over. Raises RunnerError where the first line is no envelope.
+    Once they were read, `trailer` is the last line, or `None` where there is none, and `warnings`
+    says what was passed over. Raises RunnerError where the first line is no envelope.
     """
 
     def __init__(self, lines: Iterable[bytes | str]) -> None:
         self._lines = lines
         self.trailer: Mapping[str, Any] | None = None
         self.warnings: list[str] = []
+        self._chained = self._cut = False
+
+    @property
+    def has_end(self) -> bool:
+        """Whether the run came to its end, as far as the report tells: old ones have no trailer."""
+        return self.trailer is not None or not (self._chained or self._cut)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         number = 0
@@ -34,6 +40,7 @@ class Reader:
             elif fields.get("trailer") is True:
                 self.trailer = fields
             else:
+                self._chained = "hash" in fields
                 self.trailer = None  # where reports were joined only the last one's counts
                 yield fields
 
@@ -43,7 +50,8 @@ class Reader:
                 "the first line is no envelope: this is not a report",
                 "a report is the JSONL that `run --report FILE` writes",
             )
-        whole = line.endswith(b"\n" if isinstance(line, bytes) else "\n")
+        whole = line.endswith(b"\n") if isinstance(line, bytes) else line.endswith("\n")
+        self._cut = not whole
         if len(self.warnings) < _MOST_WARNINGS:
             trouble = "is no envelope" if whole else "is cut off"
             self.warnings.append(f"line {number} {trouble} and was passed over")

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections import deque
 from typing import TextIO
 
-from runner.exporters.calls import FAILED, UNKNOWN, Call, Calls, Totals, duration_text, plural
+from runner.exporters.calls import (
+    FAILED,
+    NO_END,
+    UNKNOWN,
+    Call,
+    Calls,
+    Totals,
+    duration_text,
+    plural,
+)
 from runner.exporters.excerpts import Excerpts
 from runner.exporters.reading import Reader
 from runner.exporters.surroundings import Surroundings
@@ -28,13 +37,12 @@ def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:
     hidden = totals.outcomes[FAILED] + totals.outcomes[UNKNOWN] - len(failures)
     if hidden:
         lines.append(f"… and {hidden:,} more that failed or are unknown")
-    counts = ", ".join(f"{n:,} {word}" for word, n in totals.counts(reader.trailer) if n)
+    counts = ", ".join(f"{n:,} {word}" for word, n in totals.counts(reader) if n)
     lines += [
         "" if lines else None,
         *(f"note: {warning}" for warning in reader.warnings),
-        None if reader.trailer else "note: the report has no end: the run was killed, is under "
-        "way, or was cut off",
-        f"{totals.playbook}: {totals.verdict(reader.trailer)}, {plural(totals.calls, 'call')} on "
+        None if reader.has_end else f"note: {NO_END}",
+        f"{totals.playbook}: {totals.verdict(reader)}, {plural(totals.calls, 'call')} on "
         f"{', '.join(totals.trackers) or '?'} in {duration_text(totals.seconds)}",
         f"run {', '.join(totals.runs) or '?'}: {counts or 'nothing to do'}",
     ]  # fmt: skip

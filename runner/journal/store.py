@@ -81,12 +81,14 @@ class Store:
 
     def runs(self) -> list[RunFolder]:
         """The runs that came to something, the oldest first."""
-        found = sorted((self.folder / "runs").glob("*/journal.jsonl"))
-        return [
-            RunFolder(path.parent)
-            for path in found
-            if RUN_ID.match(path.parent.name) and _has_begun(path)
-        ]
+        found = {
+            RunFolder(path.parent): _began(path)
+            for path in (self.folder / "runs").glob("*/journal.jsonl")
+            if RUN_ID.match(path.parent.name)
+        }
+        begun = [(began, folder) for folder, began in found.items() if began is not None]
+        # An id tells the second, and the journal more.
+        return [folder for _, folder in sorted(begun, key=lambda run: (run[1].id[:15], run[0]))]
 
     def find(self, run: str | None, playbook: Path | None) -> RunFolder:
         """The run to continue: by id, or the latest of that playbook that is not complete.
@@ -115,12 +117,13 @@ class Store:
         return [_state(folder) for folder in self.runs()]
 
 
-def _has_begun(journal: Path) -> bool:
-    """Whether there is a whole record: a run that was killed before has done nothing."""
+def _began(journal: Path) -> str | None:
+    """When a run began; `None` where it was killed before its first record, and did nothing."""
     try:
-        return read_head(journal) is not None
+        head = read_head(journal)
     except RunnerError:
-        return True  # damaged, which is worth saying
+        return ""  # damaged, which is worth saying
+    return None if head is None else str(head.get("started_at", ""))
 
 
 def _state(folder: RunFolder) -> RunState:

@@ -1,9 +1,9 @@
-"""The chain through a report: each line carries the hash of the one before; knows no files.
+r"""The chain through a report: each line carries the hash of the one before; knows no files.
 
 A line is the envelope's JSON with two fields more at its end, `prev` and `hash`. `hash` is the
 SHA-256 of the line's text without that field, in hexadecimal, so that a shell can check it:
 
-    sed -n 3p run.jsonl | sed 's/,"hash":"[0-9a-f]*"}$/}/' | tr -d '\\n' | sha256sum
+    sed -n 3p run.jsonl | sed 's/,"hash":"[0-9a-f]*"}$/}/' | tr -d '\n' | sha256sum
 
 With a key it is the HMAC-SHA256. Without one the chain shows damage and careless edits, and
 whoever can rewrite the whole report can make a new chain: the head, kept elsewhere, or a key

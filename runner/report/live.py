@@ -28,16 +28,20 @@ class Live:
 
     One thread draws, eight times a second, so that a run of many short calls pays for the lines
     and not for the pictures. Leaving it wipes the view and gives the terminal back; what is said
-    afterwards goes to `after`. A terminal that has gone ends the view and never the run.
+    afterwards goes to `after`. What `notice` gives is said once, when it comes: a signal's handler
+    must not draw. A terminal that has gone ends the view and never the run.
     """
 
     def __init__(
         self,
         stream: TextIO,
         after: Callable[[str], None],
+        notice: Callable[[], str] = str,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._after = after
+        self._notice = notice
+        self._noticed = ""
         self._now = now
         self._view = View(now())
         self._lines: list[str] = []
@@ -46,7 +50,7 @@ class Live:
         self._terminal = Terminal(file=stream, force_terminal=True, highlight=False, markup=False)
         self._region = Region(
             console=self._terminal, auto_refresh=False, transient=True,
-            redirect_stdout=False, vertical_overflow="crop",
+            redirect_stdout=False, redirect_stderr=False, vertical_overflow="crop",
         )  # fmt: skip
         self._thread = threading.Thread(target=self._draw_on, daemon=True, name="live view")
 
@@ -88,8 +92,6 @@ class Live:
             self._scroll()
 
     def _draw(self) -> None:
-        # Rendered before rich's own locks are taken: a signal's handler may say something, and
-        # would wait for those while this waits for the view's.
         width = self._terminal.width
         self._region.update(self._view.render(self._now(), width - 1))
         if not self._scroll():
@@ -97,8 +99,12 @@ class Live:
 
     def _scroll(self) -> bool:
         """Put the lines said since the last picture above it, and draw it anew."""
+        notice = self._notice()
         with self._lock:
             lines, self._lines = self._lines, []
+        if notice != self._noticed:
+            self._noticed = notice
+            lines.append(notice)
         if lines:
             self._terminal.print(_Raw(lines), soft_wrap=True)
         return bool(lines)

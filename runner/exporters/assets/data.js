@@ -3,7 +3,7 @@ const byId = (id) => document.getElementById(id);
 const index = JSON.parse(byId("index").textContent);
 const rows = index.rows;
 const STEP = 0, INDEX = 1, WHAT = 2, OUTCOME = 3, STATUS = 4, SINCE = 5, TOOK = 6, CHANGED = 7,
-  RESULT = 8, SOURCE = 9, SEQ = 10;
+  RESULT = 8, SOURCE = 9, SEQ = 10, TRACKER = 11;
 const DONE = 0, FAILED = 1, UNKNOWN = 2, SKIPPED = 3;
 const OUTCOMES = ["done", "failed", "unknown", "skipped"];
 const OUTCOME_WORDS = ["succeeded", "failed", "unknown", "skipped"];
@@ -16,14 +16,15 @@ const keyOf = (row) => {
 };
 const resourceOf = (what) => what.split(".")[0];
 
+const number = (n) => n.toLocaleString("en-US");
 const duration = (ms) => {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60000) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  const minutes = Math.floor((seconds % 3600) / 60);
+  return `${number(Math.floor(seconds / 3600))} h${minutes ? ` ${minutes} min` : ""}`;
 };
-const number = (n) => n.toLocaleString("en-US");
 const plural = (n, word) => `${number(n)} ${word}${n === 1 ? "" : "s"}`;
 
 // Calls of one step of the playbook lie side by side: with more than one, they fold.
@@ -62,16 +63,15 @@ const spelt = (text) => JSON.stringify(text).slice(1, -1).replaceAll("<", "\\u00
   .replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029").toLowerCase();
 
 const rowText = (row) =>
-  `${keyOf(row)} ${index.whats[row[WHAT]]} ${row[RESULT]} ${index.sources[row[SOURCE]]} ${row[STATUS] || ""}`;
+  `${keyOf(row)} ${index.whats[row[WHAT]]} ${row[RESULT]} ${index.sources[row[SOURCE]]} ${index.trackers[row[TRACKER]]} ${row[STATUS] || ""}`;
 
-// Finds rows that pass the filters and hold every word; works in slices, so that typing stays smooth.
+// Finds rows that pass the filters and hold the text; works in slices, so that typing stays smooth.
 let searching = 0;
 const search = (filters, done) => {
   const mine = searching += 1;
   const found = new Uint8Array(rows.length);
   const plain = filters.text.toLowerCase().trim();
-  const words = plain ? plain.split(/\s+/) : [];
-  const needles = words.map(spelt);
+  const needle = spelt(plain);
   const fits = (row) =>
     (filters.outcome === "" || (filters.outcome === "changed" ? row[CHANGED] : row[OUTCOME] === Number(filters.outcome))) &&
     (filters.status === "" || row[STATUS] === Number(filters.status)) &&
@@ -87,17 +87,12 @@ const search = (filters, done) => {
       let lines = null;
       for (let at = begin; at < end; at += 1) {
         if (!fits(rows[at])) continue;
-        let missing = [];
-        if (words.length) {
-          const own = rowText(rows[at]).toLowerCase();
-          missing = needles.filter((_, i) => !own.includes(words[i]));
-        }
-        if (missing.length && blocks[block]) {
+        if (!plain || rowText(rows[at]).toLowerCase().includes(plain)) {
+          found[at] = 1;
+        } else if (blocks[block]) {
           lines = lines || blocks[block].textContent.toLowerCase().split("\n");
-          const line = lines[1 + at - begin] || "";
-          missing = missing.filter((needle) => !line.includes(needle));
+          found[at] = (lines[1 + at - begin] || "").includes(needle) ? 1 : 0;
         }
-        found[at] = missing.length ? 0 : 1;
       }
       block += 1;
     }

@@ -32,7 +32,7 @@ const part = (title, ...children) => {
   return box;
 };
 
-const KNOWN = new Set(["request", "data", "error", "count", "attempts", "tracker", "settled", "cut"]);
+const KNOWN = new Set(["request", "data", "error", "count", "attempts", "settled", "cut"]);
 
 const troubleBox = (row, detail) => {
   const box = make("div", "trouble");
@@ -73,7 +73,7 @@ const buildDetail = (at) => {
     ["Began", row[SINCE] === null ? null : new Date(index.base + row[SINCE]).toISOString()],
     ["Took", duration(row[TOOK])],
     ["Attempts", detail.attempts > 1 ? detail.attempts : null],
-    ["Tracker", detail.tracker],
+    ["Tracker", index.trackers[row[TRACKER]]],
     ["Settled", detail.settled],
     ["Line of the report", row[SEQ]],
   ]));

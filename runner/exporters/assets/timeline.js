@@ -109,7 +109,7 @@ const tickLabel = (ms) => {
   if (ms < 1 && ms > 0) return `${+ms.toFixed(2)} ms`;
   if (ms < 1000) return ms ? `${Math.round(ms)} ms` : "0";
   if (ms < 60000) return `${+(ms / 1000).toFixed(1)} s`;
-  return duration(ms).replace(/ 0 (s|min)$/, "");
+  return duration(ms).replace(/ 0 s$/, "");
 };
 
 const drawChart = () => {

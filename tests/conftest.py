@@ -120,6 +120,13 @@ def check_line(line: str) -> dict[str, Any]:
     return envelope
 
 
+def check_report(text: str) -> list[dict[str, Any]]:
+    """A whole report, its trailer last; gives the envelopes before it."""
+    lines = [check_line(line) for line in text.splitlines()]
+    assert ["trailer" in line for line in lines] == [False] * (len(lines) - 1) + [True]
+    return lines[:-1]
+
+
 @pytest.fixture(autouse=True)
 def _lines_fit_their_schema(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every line that goes to a report is checked, whichever test produced it."""
@@ -408,7 +415,7 @@ class Said:
     @property
     def envelopes(self) -> list[dict[str, Any]]:
         """Its stdout as envelopes."""
-        return [check_line(line) for line in self.out.splitlines()]
+        return check_report(self.out)
 
 
 Command = Callable[..., Said]

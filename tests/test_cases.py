@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import NOON, Command, Said, Start, check_line
+from conftest import NOON, Command, Said, Start, check_report
 
 from runner.emulator import Fault
 
@@ -56,8 +56,8 @@ def test_run(case: Path, request: pytest.FixtureRequest, start: Start, cli: Comm
     monkeypatch.setenv("KEITARO_API_KEY", tracker.key)
     said = cli("run", "playbook.yaml", "--report", "report.jsonl", *about.get("args", []))
     _compare(request, "expected.txt", _console(said.out + said.err, said, case))
-    lines = (case / "report.jsonl").read_text(encoding="utf-8").splitlines()
-    shown = [json.dumps(_essence(check_line(line)), ensure_ascii=False) for line in lines]
+    envelopes = check_report((case / "report.jsonl").read_text(encoding="utf-8"))
+    shown = [json.dumps(_essence(envelope), ensure_ascii=False) for envelope in envelopes]
     _compare(request, "envelopes.jsonl", "".join(f"{line}\n" for line in shown))
 
 

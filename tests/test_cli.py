@@ -22,7 +22,7 @@ from conftest import (
     Said,
     Start,
     calls,
-    check_line,
+    check_report,
     command_line,
     environment,
     spawn,
@@ -219,13 +219,13 @@ def test_run(cli: Command, playbook: Path, tracker: Emulator, folder: Path) -> N
     said = cli("run", "p.yaml", "--report", "r.jsonl")
     assert (said.code, said.out) == (0, "")
     assert "offers  offer.getAll  200" in said.err
-    (line,) = (folder / "r.jsonl").read_text().splitlines()
-    assert check_line(line)["step"] == "offers"
+    (envelope,) = check_report((folder / "r.jsonl").read_text())
+    assert envelope["step"] == "offers"
     assert calls(tracker) == ["GET /offers"]
 
 
 def test_report_on_stdout(cli: Command, playbook: Path, tracker: Emulator) -> None:
-    """With `--report -` stdout holds the envelopes and nothing else."""
+    """With `--report -` stdout holds the report and nothing else."""
     said = cli("run", "p.yaml", "--report", "-", "--quiet")
     assert [e["step"] for e in said.envelopes] == ["offers"]
     assert said.err == ""

@@ -229,7 +229,7 @@ def test_every_snippet_is_tested() -> None:
     """No yaml block goes by another mark, and no step or playbook hides in another language."""
     kinds = {"", "steps", "part", "file", "wrong", "warns", "inputs", "trackers"}
     assert {s.kind for s in YAML if s.file == GUIDE} <= kinds
-    assert all(s.language in {"yaml", "sh", "text", "json", "console"} for s in ALL)
+    assert all(s.language in {"yaml", "yml", "sh", "text", "json", "console"} for s in ALL)
     assert not [s for s in ALL if s.language != "yaml" and "operation:" in s.text.split("|")[0]]
     assert GUIDE.read_text(encoding="utf-8").count("<!--") == sum(bool(s.mark) for s in ALL)
     assert len(YAML) > 40

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, check_line
+from conftest import ROOT, check_report
 
 from runner import __version__
 
@@ -152,7 +152,7 @@ def test_wheel_runs(installed: Path, tmp_path: Path) -> None:
         installed, tmp_path, "run", str(playbooks / "quickstart.yaml"), "--emulator",
         "--report", "-",
     )  # fmt: skip
-    envelopes = [check_line(line) for line in out.splitlines()]
+    envelopes = check_report(out)
     assert len(envelopes) >= 6
     assert all(envelope["success"] for envelope in envelopes)
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from runner.catalogue import Catalogue
-from runner.errors import RunnerError
 from runner.exporters.reading import Reader
 from runner.model import Effect
 
@@ -133,10 +132,7 @@ class Calls:
 
     def _look_up(self, resource: str, operation: str) -> bool | None:
         """Whether an operation writes; `None` where the catalogue of today does not know it."""
-        try:
-            found = self._catalogue.operation(resource, operation)
-        except RunnerError:
-            return None
+        found = self._catalogue.operation(resource, operation)
         return None if found is None else found.effect is not Effect.READS
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TextIO
 
 from runner.exporters.calls import (
@@ -25,7 +24,7 @@ MOST_FAILURES = 20
 def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:
     """What failed, the first of it at its place in the playbook, and the counts."""
     totals, calls = Totals(), Calls()
-    failures: deque[Call] = deque(maxlen=MOST_FAILURES)
+    failures: list[Call] = []
     for envelope in reader:
         call = calls(envelope)
         totals.add(call)

@@ -30,7 +30,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from runner import inputs
-from runner.catalogue import Catalogue
+from runner.catalogue import Catalogue, bundled
 from runner.cli.main import group
 from runner.emulator import Emulator, sample_seed
 from runner.playbook import parse
@@ -385,3 +385,10 @@ def test_links_lead_somewhere() -> None:
     titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
     assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+
+
+def test_every_lint_rule_is_in_the_guide() -> None:
+    """The table of lint rules is that of the codes which `explain` knows."""
+    problems = json.loads((bundled("schemas") / "problems.json").read_bytes())["codes"]
+    told = dict(re.findall(r"^\| (KT\d+) \| (.+?) \| ", GUIDE.read_text("utf-8"), re.M))
+    assert told == {c: about["title"] for c, about in problems.items() if c.startswith("KT")}

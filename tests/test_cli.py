@@ -595,3 +595,28 @@ def test_schema(cli: Command, name: str) -> None:
     assert json.loads(said.out) == json.loads(
         (ROOT / "schemas" / f"{name}.schema.json").read_text(encoding="utf-8")
     )
+
+
+def test_further_forms_of_the_report(
+    cli: Command, playbook: Path, tracker: Emulator, folder: Path
+) -> None:
+    """`run` writes a page, JUnit and Markdown beside the report, or without one."""
+    said = cli("run", "p.yaml", "--html", "r.html", "--junit", "r.xml", "--markdown", "r.md")
+    assert said.code == 0
+    assert "<html" in (folder / "r.html").read_text("utf-8")
+    assert "<testcase" in (folder / "r.xml").read_text("utf-8")
+    assert "offer.getAll" in (folder / "r.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("text", ["fast", "0", "-1", "5/h", "/s", "5/"])
+def test_a_rate_that_is_none(cli: Command, playbook: Path, text: str) -> None:
+    """A rate that says no calls a second is wrong usage, and the message shows how to write it."""
+    said = cli("run", "p.yaml", f"--rate={text}", "--emulator")
+    assert said.code == 2
+    assert "90/m" in said.err
+
+
+@pytest.mark.parametrize("text", ["500", "500.5", "500/s", "60000/m"])
+def test_a_rate(cli: Command, playbook: Path, text: str) -> None:
+    """A rate is calls a second, or a minute."""
+    assert cli("run", "p.yaml", f"--rate={text}", "--emulator").code == 0

@@ -1,11 +1,11 @@
-"""What GitHub Actions is told of a run: a job summary, and annotations on the playbook's lines."""
+"""What readers get of a run at its end: a page, CI's own forms, what GitHub Actions shows."""
 
 from __future__ import annotations
 
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,16 +15,19 @@ from runner.report import JsonLines
 
 
 @contextmanager
-def told_to_github(before: Iterable[str] = ()) -> Iterator[JsonLines | None]:
-    """A sink whose lines become both at the end; `None` where no such job runs this program.
+def told_to_readers(
+    wanted: Mapping[str, str], before: Iterable[str] = ()
+) -> Iterator[JsonLines | None]:
+    """A sink whose lines become all that readers want at the end; `None` where they want nothing.
 
-    `before` are the lines of the run's earlier parts. What cannot be written is said, and is no
-    failure of the run.
+    `wanted` names a file for each form; a job of GitHub Actions gets its summary and annotations
+    besides. `before` are the lines of the run's earlier parts. What cannot be written is said,
+    and is no failure of the run.
     """
-    if not (is_job() or os.environ.get("GITHUB_STEP_SUMMARY")):
+    if not (wanted or is_job() or os.environ.get("GITHUB_STEP_SUMMARY")):
         yield None
         return
-    from runner.report.chain import Chain  # noqa: PLC0415  (for such jobs alone)
+    from runner.report.chain import Chain  # noqa: PLC0415  (for such runs alone)
 
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -36,7 +39,7 @@ def told_to_github(before: Iterable[str] = ()) -> Iterator[JsonLines | None]:
         try:
             yield sink
         finally:
-            _tell(Path(file.name))
+            _tell(Path(file.name), wanted)
 
 
 def is_job() -> bool:
@@ -44,11 +47,17 @@ def is_job() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
-def _tell(report: Path) -> None:
-    from runner.exporters import Surroundings, append_job_summary, export  # noqa: PLC0415
+def _tell(report: Path, wanted: Mapping[str, str]) -> None:
+    from runner.exporters import (  # noqa: PLC0415
+        Surroundings,
+        append_job_summary,
+        export,
+        write_all,
+    )
 
     surroundings = Surroundings(Path.cwd(), os.environ)
     try:
+        write_all(wanted, report, surroundings)
         append_job_summary(report, surroundings)
         if is_job():
             # GitHub reads them from either stream, and stdout may be the report.

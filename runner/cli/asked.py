@@ -1,0 +1,77 @@
+"""What `run` was asked for, and the two options that take a value or none."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asked for."""
+
+    playbook: str | None
+    given: tuple[str, ...]
+    inputs_file: str | None
+    report: str | None
+    html: str | None
+    junit: str | None
+    markdown: str | None
+    tracker: str | None
+    trackers_file: Path | None
+    emulator: bool
+    insecure: bool
+    resume: str | None
+    in_doubt: tuple[str, ...]
+    accept_changes: bool
+    state_dir: str | None
+    yes: tuple[str, ...]
+    max_destroy: int
+    rate: float | None
+    preflight: bool
+    quiet: bool
+    verbose: int
+    live: bool
+
+    @property
+    def forms(self) -> dict[str, str]:
+        """The file for each further form of the report that is wanted."""
+        named = {"html": self.html, "junit": self.junit, "markdown": self.markdown}
+        return {form: name for form, name in named.items() if name}
+
+
+class RunCommand(click.Command):
+    """`--resume` and `--yes` take a value or none, and never the playbook that comes after them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The arguments with a value put to both options wherever they have none."""
+        from runner.journal.store import RUN_ID  # noqa: PLC0415
+
+        ready: list[str] = []
+        for arg in args:
+            if ready and ready[-1] == f"--resume={LATEST}" and RUN_ID.match(arg):
+                ready[-1] = f"--resume={arg}"
+            else:
+                ready.append({"--resume": f"--resume={LATEST}", "--yes": "--yes=*"}.get(arg, arg))
+        return super().parse_args(ctx, ready)
+
+
+class Rate(click.ParamType[float]):
+    """Calls a second: `5`, `0.5`, `5/s`, or `90/m` for calls a minute."""
+
+    name = "rate"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The calls a second."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)(?:/([sm]))?", str(value).strip())
+        rate = float(found[1]) / (60 if found[2] == "m" else 1) if found else 0.0
+        if rate <= 0:
+            self.fail("write calls a second, such as 5 or 0.5, or 90/m for a minute", param, ctx)
+        return rate

@@ -605,7 +605,7 @@ def test_further_forms_of_the_report(
     assert said.code == 0
     assert "<html" in (folder / "r.html").read_text("utf-8")
     assert "<testcase" in (folder / "r.xml").read_text("utf-8")
-    assert "offer.getAll" in (folder / "r.md").read_text("utf-8")
+    assert "## ✅ p.yaml: succeeded" in (folder / "r.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("text", ["fast", "0", "-1", "5/h", "/s", "5/"])

@@ -135,7 +135,7 @@ def test_a_document_that_was_changed(folder: Path) -> None:
 
 def test_a_file_that_is_gone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that breaks between validation and planning ends the run with its place."""
-    from runner import validation  # noqa: PLC0415  (to stand between two steps of the helper)
+    from runner import validation
 
     child = written(folder, CHILD, "child.yaml")
     path = written(folder, steps("{include: child.yaml}"))

@@ -78,7 +78,23 @@ def _body(call: Call, scope: Scope, restore: Restore) -> Json:
     wrong = call.needs.body.mismatches(body) if call.needs.body is not None else []
     if wrong:
         raise StepError("invalid_body", _list_mismatches(wrong), wrong[0].hint or _NOT_SENT)
+    _check_bound(call, body)
     return body if call.needs.convert is None else call.needs.convert(body)
+
+
+def _check_bound(call: Call, body: Json) -> None:
+    """A call that its body keeps within bounds: these must have come to something.
+
+    Who agreed to it saw that the field is there, and not what it would be.
+    """
+    limit = call.operation.unbounded
+    field = limit.get("unless_body") if limit else None
+    if limit and field in call.body_fields and not body.get(field):
+        raise StepError(
+            "invalid_body",
+            f"body.{field} is {body.get(field)!r}: {call.operation} then {limit['says']}",
+            _NOT_SENT,
+        )
 
 
 def _render(renderer: Renderer, scope: Scope, restore: Restore, what: str) -> Json:

@@ -54,11 +54,13 @@ def draw_spot(place: Place, line: str, paint: Paint, colour: str) -> list[str]:
 
 def _window(line: str, column: int, length: int, width: int = WIDEST) -> tuple[str, int, int]:
     """The part of a long line around the spot, with the column inside that part."""
-    line = "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line)
-    if len(line) <= width:
-        return line, column, length
-    start = max(column - 1 - width // 3, 0)
-    return line[start : start + width], column - start, min(length, width - (column - 1 - start))
+    if len(line) > width:
+        start = max(column - 1 - width // 3, 0)
+        line = line[start : start + width]
+        column, length = column - start, min(length, width - (column - 1 - start))
+    # Cut first: a file may be one line, with a thousand mistakes on it.
+    shown = (c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line)
+    return "".join(shown), column, length
 
 
 def _gap(line: str, column: int) -> str:

@@ -1,0 +1,245 @@
+"""Steps that destroy: what must be agreed to, by whom, and how many there may be."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import Command, Said, Start, calls, command_line, environment, steps
+
+from runner.emulator import Emulator
+
+OFFERS = {"offers": [{"id": n, "name": f"Offer {n}"} for n in range(1, 31)],
+          "campaigns": [{"id": 1, "name": "C", "alias": "c"}]}  # fmt: skip
+DELETE = "{name: gone, resource: offer, operation: delete, id: 1}"
+READ = "{name: all, resource: offer, operation: getAll}"
+UNBOUNDED = {
+    "campaign-archive": "{name: wipe, resource: campaign, operation: cleanArchive}",
+    "clicks": "{name: wipe, resource: click, operation: clean, body: {start_date: 2026-01-01, "
+    "end_date: 2026-01-02, timezone: UTC}}",
+    "bots": "{name: wipe, resource: bot, operation: delete}",
+    "log": "{name: wipe, resource: log, operation: delete, params: {type: system}}",
+}
+
+
+@pytest.fixture
+def tracker(start: Start, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """A tracker with offers, which the environment names."""
+    tracker = start(seed=OFFERS)
+    monkeypatch.setenv("KEITARO_URL", tracker.url)
+    monkeypatch.setenv("KEITARO_API_KEY", tracker.key)
+    return tracker
+
+
+@pytest.fixture
+def run(folder: Path, cli: Command, tracker: Emulator) -> Command:
+    """Runs steps, without a terminal."""
+
+    def go(text: str, *args: str) -> Said:
+        (folder / "p.yaml").write_text(text)
+        return cli("run", "p.yaml", *args)
+
+    return go
+
+
+# -- without a terminal ---------------------------------------------------------------------------
+
+
+def test_refused_without_a_terminal(run: Command, tracker: Emulator) -> None:
+    """Where nobody can be asked nothing is sent, and what would be destroyed is said."""
+    said = run(steps(READ, DELETE))
+    assert (said.code, calls(tracker)) == (2, [])
+    assert re.search(r"gone  offer.delete; the tracker archives it \(p.yaml:4:5\)", said.err)
+    assert "add --yes" in said.err
+
+
+@pytest.mark.parametrize("yes", ["--yes", "--yes=gone"])
+def test_yes(run: Command, tracker: Emulator, yes: str) -> None:
+    """`--yes` agrees to all, `--yes=STEP` to that one."""
+    assert run(steps(DELETE), yes).code == 0
+    assert calls(tracker) == ["DELETE /offers/1/archive"]
+
+
+def test_each_must_be_agreed_to(run: Command, tracker: Emulator) -> None:
+    """Agreeing to one step is no agreement to another."""
+    said = run(steps(DELETE, DELETE.replace("gone", "more")), "--yes=gone")
+    assert (said.code, calls(tracker)) == (2, [])
+    assert "more  offer.delete" in said.err
+    assert "gone  offer.delete" not in said.err
+
+
+@pytest.mark.parametrize("kind", UNBOUNDED)
+@pytest.mark.parametrize("args", [[], ["--yes"], ["--yes=other"]], ids=["none", "all", "other"])
+def test_what_has_no_bound_must_be_named(
+    run: Command, tracker: Emulator, kind: str, args: list[str]
+) -> None:
+    """A step that nothing limits is not agreed to along with others."""
+    said = run(steps(UNBOUNDED[kind]), *args)
+    assert (said.code, calls(tracker)) == (2, [])
+    assert "--yes=wipe" in said.err
+    assert re.search("the step wipe (empties|wipes) ", said.err)
+
+
+@pytest.mark.parametrize("kind", UNBOUNDED)
+def test_what_has_no_bound_may_be_named(run: Command, tracker: Emulator, kind: str) -> None:
+    """Named, it is done."""
+    said = run(steps(UNBOUNDED[kind]), "--yes=wipe")
+    assert (said.code, len(calls(tracker))) == (0, 1), said.err
+
+
+def test_below_blocks_and_includes(run: Command, tracker: Emulator, folder: Path) -> None:
+    """Steps below others are named by the way to them; loops and `finally` count too."""
+    (folder / "child.yaml").write_text(steps(UNBOUNDED["bots"]))
+    text = steps("{name: block, steps: [{name: child, include: child.yaml}]}") + (
+        "finally: [{name: last, for_each: [1, 2], resource: offer, operation: delete, "
+        "id: '${{ item }}'}]\n"
+    )
+    assert "--yes=block.child.wipe" in run(text, "--yes").err
+    said = run(text, "--yes=block.child.wipe")
+    assert "last  offer.delete once for each item" in said.err
+    assert calls(tracker) == []
+    assert run(text, "--yes=block.child.wipe", "--yes").code == 0
+    assert len(calls(tracker)) == 3
+
+
+CLEAN = (
+    "{{name: wipe, resource: click, operation: clean, body: {{campaign_id: {0}, "
+    "start_date: 2026-01-01, end_date: 2026-01-02, timezone: UTC}}}}"
+)
+
+
+def test_a_bound_is_enough(run: Command, tracker: Emulator) -> None:
+    """What would be unbounded but for a field of its body is not, where the field is there."""
+    assert run(steps(CLEAN.format(1)), "--yes").code == 0
+    assert len(calls(tracker)) == 1
+
+
+@pytest.mark.parametrize("value", ["none", "''", "[] | first | default(none)", "0"])
+def test_a_bound_that_comes_to_nothing(run: Command, tracker: Emulator, value: str) -> None:
+    """A bound that is there and comes out empty is none: nothing is sent."""
+    said = run(steps(CLEAN.format(f'"${{{{ {value} }}}}"')), "--yes")
+    assert (said.code, calls(tracker)) == (1, []), said.err
+
+
+def test_destroying_nothing_needs_no_consent(run: Command, tracker: Emulator) -> None:
+    """A playbook that destroys nothing is run without a question, and so is the emulator's."""
+    assert run(steps(READ)).code == 0
+    assert run(steps(DELETE), "--emulator").code == 0
+    assert calls(tracker) == ["GET /offers"]
+
+
+# -- on a terminal --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "sent"),
+    [(b"y\n", 0, 1), (b"n\n", 2, 0), (b"\n", 2, 0), (b"\x04", 130, 0), (b"\x03", 130, 0)],
+    ids=["yes", "no", "nothing", "end", "ctrl-c"],
+)
+def test_a_terminal_is_asked(
+    folder: Path, tracker: Emulator, answer: bytes, code: int, sent: int
+) -> None:
+    """On a terminal a person sees what would be destroyed, and only a yes goes on."""
+    (folder / "p.yaml").write_text(steps(DELETE))
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        command_line("run", "p.yaml"), cwd=folder, env=environment(), stdin=theirs,
+        stdout=theirs, stderr=theirs, start_new_session=True, close_fds=True,
+        preexec_fn=lambda: _own_terminal(theirs),
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        shown = _read_until(ours, b"go on? [y/N]")
+        assert b"gone  offer.delete; the tracker archives it" in shown
+        os.write(ours, answer)
+        _drain(ours)
+        assert process.wait(20) == code
+    os.close(ours)
+    assert len(calls(tracker)) == sent
+
+
+def _own_terminal(terminal: int) -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+
+def _read_until(terminal: int, words: bytes) -> bytes:
+    shown = b""
+    while words not in shown:
+        assert select.select([terminal], [], [], 20)[0], shown
+        shown += os.read(terminal, 4096)
+    return shown
+
+
+def _drain(terminal: int) -> None:
+    """Read until the other side is closed, which Linux tells as an error."""
+    try:
+        while os.read(terminal, 4096):
+            pass
+    except OSError:
+        return
+
+
+# -- how many -------------------------------------------------------------------------------------
+
+LOOP = "{{name: gone, for_each: {0}, resource: offer, operation: delete, id: '${{{{ item }}}}'}}"
+
+
+@pytest.mark.parametrize(("most", "sent"), [(None, 20), (3, 3), (0, 0)])
+def test_a_loop_that_fits(run: Command, tracker: Emulator, most: int | None, sent: int) -> None:
+    """A run destroys as many as it may, by default 20."""
+    text = steps(LOOP.format(f'"${{{{ range(1, {sent + 1}) }}}}"'))
+    args = [] if most is None else [f"--max-destroy={most}"]
+    assert run(text, "--yes", *args).code == 0
+    assert len(calls(tracker)) == sent
+
+
+@pytest.mark.parametrize(("most", "count"), [(None, 21), (3, 4), (0, 1)])
+def test_a_loop_too_long_is_refused_before_its_first(
+    run: Command, tracker: Emulator, most: int | None, count: int
+) -> None:
+    """A loop that is known to destroy too much does not begin."""
+    text = steps(READ, LOOP.format(f'"${{{{ range(1, {count + 1}) }}}}"'))
+    args = [] if most is None else [f"--max-destroy={most}"]
+    said = run(text, "--yes", *args)
+    assert (said.code, calls(tracker)) == (1, ["GET /offers"])
+    assert (
+        f"would destroy {count}, and may destroy {most or (20 if most is None else 0)}" in said.err
+    )
+
+
+def test_a_block_counts_for_each_of_its_items(run: Command, tracker: Emulator) -> None:
+    """What a block destroys counts as often as it runs."""
+    inner = "steps: [{name: a, resource: offer, operation: delete, id: '${{ item }}'}, " \
+            "{name: b, resource: offer, operation: delete, id: '${{ item + 10 }}'}]"  # fmt: skip
+    text = steps(f"{{name: both, for_each: [1, 2, 3], {inner}}}")
+    assert run(text, "--yes", "--max-destroy=5").code == 1
+    assert calls(tracker) == []
+    assert run(text, "--yes", "--max-destroy=6").code == 0
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_what_cannot_be_known_is_counted(run: Command, tracker: Emulator, workers: int) -> None:
+    """Where conditions decide, the run stops at the one too many: exactly as many are destroyed."""
+    text = steps(
+        "{name: gone, for_each: '${{ range(1, 30) }}', when: '${{ item % 2 == 0 }}', "
+        f"concurrency: {workers}, resource: offer, operation: delete, id: '${{{{ item }}}}'}}"
+    )
+    said = run(text, "--yes", "--max-destroy=5")
+    assert (said.code, len(calls(tracker))) == (1, 5)
+    assert "would destroy 6, and may destroy 5" in said.err
+    archived = [row for row in tracker.state.rows("offers") if row["state"] == "deleted"]
+    assert len(archived) == 5
+
+
+def test_steps_count_together(run: Command, tracker: Emulator) -> None:
+    """The number is for the whole run, not for each step."""
+    text = steps(LOOP.format("[1, 2]"), LOOP.format("[3, 4]").replace("gone", "more"))
+    said = run(text, "--yes", "--max-destroy=3")
+    assert (said.code, len(calls(tracker))) == (1, 2)

@@ -24,12 +24,15 @@ from conftest import (
     check_line,
     command_line,
     environment,
+    plan_of,
     steps,
 )
 from drivers.client import Child, Ended, Nursery
 
 from runner.emulator import Emulator, Fault
 from runner.journal import Store
+from runner.session import Options, Session
+from runner.trackers import Trackers
 
 OFFERS = {"offers": [{"id": n, "name": f"Offer {n}"} for n in range(1, 10)]}
 CREATE = "{{name: {0}, resource: group, operation: create, body: {{name: {0}, type: offers}}}}"
@@ -440,3 +443,25 @@ def test_clocks_that_jump(run_playbook: Run, start: Start) -> None:
     assert [e["success"] for e in ran.envelopes] == [True, True]
     assert [e["duration_ms"] for e in ran.envelopes] == [7000, 0]
     assert clock.slept == [7]
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_rate(folder: Path, start: Start, workers: int) -> None:
+    """With a rate calls leave that far apart, however many run in parallel."""
+    clock = HeldClock()
+    tracker = start(seed=OFFERS, clock=clock.now)
+    (folder / "p.yaml").write_text(
+        steps(
+            f"{{name: it, for_each: '${{{{ range(1, 9) }}}}', concurrency: {workers}, "
+            "resource: offer, operation: get, id: '${{ item }}'}"
+        )
+    )
+    environ = {"KEITARO_URL": tracker.url, "KEITARO_API_KEY": tracker.key}
+    options = Options(rate=0.5)
+    with Session(Trackers(None, environ), options, environ=environ, clock=clock) as session:
+        summary = session.run(plan_of(folder / "p.yaml"), [], run_id="R")
+    assert summary.succeeded == 8
+    assert clock.monotonic() >= 14
+    if workers == 1:
+        moments = [(r.at - NOON).total_seconds() for r in tracker.requests]
+        assert moments == [2.0 * n for n in range(8)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -254,6 +256,25 @@ steps:
     )
     assert it.resume().code == 0
     assert it.bodies[0]["name"] == it.bodies[-1]["notes"]
+
+
+def test_what_was_drawn_by_chance(place: Make) -> None:
+    """What was drawn by chance is not drawn anew: a done step would send what it sent."""
+    it = place(OFFERS)
+    it.first(
+        HEAD
+        + """
+steps:
+  - {name: each, for_each: "${{ range(5) }}", concurrency: 2, resource: group, operation: create,
+     body: {name: "${{ item }}-${{ range(1000) | random }}", type: offers}}
+  - {name: note, resource: offer, operation: update, retry: 0, id: 1,
+     body: {notes: "${{ range(1000) | random }}!"}}
+"""
+    )
+    before = it.bodies[-1]
+    assert it.resume().code == 0
+    assert it.new_calls() == ["PUT /offers/1"]
+    assert it.bodies[-1] == before
 
 
 def test_blocks_and_includes(place: Make) -> None:
@@ -1020,8 +1041,6 @@ def test_asking_does_not_lock_out(place: Make) -> None:
     it.first(THREE)
     handle = os.open(it.store.runs()[-1].lock, os.O_RDWR)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    import threading
-
     threading.Timer(0.03, os.close, [handle]).start()
     assert it.resume().code == 0
 
@@ -1078,8 +1097,6 @@ def test_resume_by_name_and_by_playbook(place: Make, cli: Command) -> None:
 
 def test_the_command_to_go_on_with_works(place: Make, cli: Command) -> None:
     """What a failed run says to type goes on with it, wherever its state is kept."""
-    import shlex
-
     it = place()
     it.write(THREE, "my playbook.yaml")
     it.tracker.fault(BROKEN)

@@ -11,7 +11,7 @@ from runner.execution.calls import Caller, save_value
 from runner.execution.loops import each
 from runner.execution.outside import Outside, StepError, stamp
 from runner.execution.requests import find_tracker
-from runner.execution.scope import At, Scope, holds, render
+from runner.execution.scope import At, Scope, both, holds, render
 from runner.execution.tally import Tally
 from runner.model import ItemFinished, Json, LoopFinished, LoopStarted, Phase, StepStarted, Summary
 from runner.planning import Block, Call, Include, Plan, SetValues, Step, destroys
@@ -72,7 +72,7 @@ class _Playbook:
         """Run the steps, then `finally`, then compute the outputs; give the success of all."""
         self._compute_vars()
         success = self._list(self._plan.steps, self._scope, self._outer, top=top)
-        success = _both(success, self._last(success))
+        success = both(success, self._last(success))
         if success:
             self._compute_outputs()
         return success
@@ -127,7 +127,7 @@ class _Playbook:
             if self._is_stopping():
                 self._tally.summary.interrupted = True
                 self._tally.summary.not_run += len(steps) - number + 1 if top else 0
-                return _both(success, None)
+                return both(success, None)
             at = outer.step(step.label)
             if top:
                 self._tally.emit(StepStarted(at.key, step.label, number, len(steps)))
@@ -135,7 +135,7 @@ class _Playbook:
             if step.name and (keep_all or self._plan.keeps(step.name)):
                 scope["steps"][step.name] = value
             if value["success"] is not True:
-                success = _both(success, value["success"])
+                success = both(success, value["success"])
                 if step.on_error == "stop":
                     if top:
                         self._tally.summary.not_run += len(steps) - number
@@ -187,7 +187,7 @@ class _Playbook:
         def work(index: int) -> bool:
             if self._is_stopping():
                 self._tally.summary.interrupted = True
-                success[0] = _both(success[0], None)
+                success[0] = both(success[0], None)
                 return False
             inner = {**scope, name: items[index], "index": index}
             value = self._once(step, inner, at.item(index))
@@ -195,7 +195,7 @@ class _Playbook:
             if kept:
                 results[index] = value
             if value["success"] is not True:
-                success[0] = _both(success[0], value["success"])
+                success[0] = both(success[0], value["success"])
                 return step.on_error == "continue"
             return True
 
@@ -344,10 +344,3 @@ def _why(step: Step) -> str:
 
 def _outcome(success: bool | None, skipped: str | None = None) -> Value:
     return {"success": success, "skipped": skipped}
-
-
-def _both(one: bool | None, other: bool | None) -> bool | None:
-    """The success of two together: a failure is one, else what is unknown stays so."""
-    if one is False or other is False:
-        return False
-    return None if one is None or other is None else True

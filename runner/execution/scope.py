@@ -78,3 +78,10 @@ def holds(condition: Condition, scope: Mapping[str, Any]) -> bool:
             "compare it with something, or ask for its length",
         )
     return value
+
+
+def both(one: bool | None, other: bool | None) -> bool | None:
+    """The success of two together: a failure is one, else what is unknown stays so."""
+    if one is False or other is False:
+        return False
+    return None if one is None or other is None else True

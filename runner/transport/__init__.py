@@ -93,7 +93,7 @@ class Transport:
 
     def send(self, request: Request) -> Reply | Fault:
         """Send the request once; `RunnerError` where its URL is not this tracker's."""
-        from runner.transport.library import httpx  # noqa: PLC0415 (100 ms, and not for all)
+        from runner.transport.lean import httpx  # noqa: PLC0415 (100 ms, and not for all)
 
         try:
             outgoing = self._wire.request(request)
@@ -108,7 +108,7 @@ class Transport:
     def _exchange(
         self, client: httpx.HTTPTransport, outgoing: httpx.Request, timeout: float
     ) -> Reply | Fault:
-        from runner.transport.library import httpx  # noqa: PLC0415
+        from runner.transport.lean import httpx  # noqa: PLC0415
 
         body = Body(self._limits.body, time.monotonic() + timeout * self._limits.patience)
         status = None
@@ -135,7 +135,7 @@ class Transport:
             self.close()
 
     def _open(self) -> httpx.HTTPTransport:
-        from runner.transport.library import httpx  # noqa: PLC0415
+        from runner.transport.lean import httpx  # noqa: PLC0415
 
         limits = httpx.Limits(
             max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE
@@ -162,7 +162,7 @@ class Transport:
 def _context(tracker: Tracker) -> ssl.SSLContext:
     import ssl  # noqa: PLC0415 (httpx brings it, and is late)
 
-    from runner.transport.library import httpx  # noqa: PLC0415
+    from runner.transport.lean import httpx  # noqa: PLC0415
 
     if tracker.url.startswith("http:"):
         # httpx wants one whatever the scheme; a bare one trusts nobody and costs nothing.

@@ -47,7 +47,7 @@ class Wire:
         `ValueError`, `TypeError` and httpx's `InvalidURL` mean that it cannot be written down;
         `RunnerError` that it would take the key somewhere else, which is a bug.
         """
-        from runner.transport.library import httpx  # noqa: PLC0415
+        from runner.transport.lean import httpx  # noqa: PLC0415
 
         if not request.url.startswith(self._base):
             raise RunnerError(

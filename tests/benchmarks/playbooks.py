@@ -1,0 +1,99 @@
+"""Playbooks of any size for keitaro-runner, each written a line at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+_HEAD = """\
+version: 1
+name: bench
+inputs:
+  country: {type: string, default: DE}
+steps:
+"""
+
+
+def write(path: Path, parts: Iterator[str]) -> Path:
+    """Write a playbook and give its path."""
+    with path.open("w", encoding="utf-8") as stream:
+        stream.writelines(parts)
+    return path
+
+
+def turns(count: int) -> Iterator[str]:
+    """POST, GET of the captured id, PUT: the work that every tool is given."""
+    yield _HEAD
+    for turn in range(count):
+        yield f"""\
+  - name: c{turn}
+    resource: campaign
+    operation: create
+    body: {{name: "Launch ${{{{ inputs.country }}}} {turn}", alias: launch-{turn}}}
+    expect: ["${{{{ status == 200 }}}}"]
+  - name: g{turn}
+    resource: campaign
+    operation: get
+    id: ${{{{ steps.c{turn}.data.id }}}}
+    expect: ["${{{{ status == 200 }}}}"]
+  - name: u{turn}
+    resource: campaign
+    operation: update
+    id: ${{{{ steps.c{turn}.data.id }}}}
+    body: {{notes: n {turn}}}
+    expect: ["${{{{ status == 200 }}}}"]
+"""
+
+
+def computed(count: int) -> Iterator[str]:
+    """As many steps, each with an expression of its own that has to be compiled."""
+    yield _HEAD
+    for step in range(count):
+        yield f"""\
+  - name: s{step}
+    resource: campaign
+    operation: update
+    id: 5
+    body:
+      name: Launch {step}
+      notes: ${{{{ inputs.country ~ '-{step}' }}}}
+      state: active
+"""
+
+
+def loop(count: int, concurrency: int = 1) -> Iterator[str]:
+    """One step that reads each of `count` campaigns."""
+    yield "version: 1\nname: loop\nsteps:\n  - name: each\n"
+    yield f"    for_each: ${{{{ range(1, {count + 1}) }}}}\n"
+    yield f"    concurrency: {concurrency}\n" if concurrency > 1 else ""
+    yield "    resource: campaign\n    operation: get\n    id: ${{ item }}\n"
+
+
+def list_loop(count: int) -> Iterator[str]:
+    """As `loop`, with the list in the playbook."""
+    yield "version: 1\nname: loop\nsteps:\n  - name: each\n    for_each:\n"
+    for item in range(1, count + 1):
+        yield f"      - {item}\n"
+    yield "    resource: campaign\n    operation: get\n    id: ${{ item }}\n"
+
+
+def envelopes(count: int) -> Iterator[str]:
+    """A report of so many calls, one in a thousand of which failed."""
+    for seq in range(1, count + 1):
+        failed = seq % 1000 == 0
+        answer = (
+            '"status":500,"success":false,"skipped":null,"data":null,"count":null,'
+            '"error":{"type":"server_error","message":"it fell over","hint":"look at its log",'
+            '"status":500,"response":{"error":"it fell over"}}'
+            if failed
+            else f'"status":200,"success":true,"skipped":null,"data":{{"id":{seq},'
+            '"name":"Launch DE","state":"active"},"count":null,"error":null'
+        )
+        yield (
+            f'{{"run":"20261123-204531-7469db","seq":{seq},"step":"each","index":{seq - 1},'
+            f'"tracker":"default","source":"loop.yaml:4:5","resource":"campaign",'
+            f'"operation":"get","request":{{"url":"https://tracker.example.com/admin_api/v1/'
+            f'campaigns/{seq}","method":"GET","headers":{{"Api-Key":"***",'
+            f'"Accept":"application/json"}},"body":null}},{answer},"attempts":1,'
+            f'"started_at":"2026-11-23T20:45:31.808Z","duration_ms":1.4}}\n'
+        )

@@ -52,16 +52,25 @@ def delay(
 
 
 def retry_after(outcome: Reply | Fault, now: datetime) -> float | None:
-    """What a `Retry-After` header asks for, in seconds from now; `None` where there is none."""
-    text = outcome.headers.get("retry-after", "").strip() if isinstance(outcome, Reply) else ""
-    if not text:
-        return None
+    """What a `Retry-After` header asks for, in seconds from now; `None` where there is none.
+
+    A date is held against the answer's own `Date`, if it has one: the clocks may differ.
+    """
+    headers = outcome.headers if isinstance(outcome, Reply) else {}
+    text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
+    moment = _moment(text)
+    if moment is None:
+        return None
+    since = _moment(headers.get("date", "")) or now
+    return max((moment - since).total_seconds(), 0.0)
+
+
+def _moment(text: str) -> datetime | None:
+    """An HTTP date; `None` for anything else."""
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max((moment - now).total_seconds(), 0.0)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

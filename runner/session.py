@@ -196,8 +196,8 @@ class Session:
 
         The order of keys does not count.
         """
-        sent = [request.method, request.url, request.body]
-        text = self.masker.line(json.loads(json.dumps(sent, sort_keys=True)))
+        sent = json.dumps([request.method, request.url, request.body], sort_keys=True)
+        text = self.masker.text(sent)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def _save(self, name: str, form: str | None, value: Json, columns: tuple[str, ...]) -> None:

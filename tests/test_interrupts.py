@@ -7,9 +7,11 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,9 @@ from drivers.client import Child, Ended, Nursery
 
 from runner.emulator import Emulator, Fault
 from runner.journal import Store
-from runner.session import Options, Session
+from runner.model import Reply
+from runner.retries import retry_after
+from runner.session import Options, Session, SystemClock
 from runner.trackers import Trackers
 
 OFFERS = {"offers": [{"id": n, "name": f"Offer {n}"} for n in range(1, 10)]}
@@ -419,6 +423,16 @@ def test_nowhere_to_write(scene: Scene, cli: Command, args: list[str], said: str
 # -- clocks ---------------------------------------------------------------------------------------
 
 
+def test_no_long_sleep_once_a_run_is_to_stop() -> None:
+    """Who goes to sleep just as the run is asked to stop wakes soon, and may look again."""
+    stop = threading.Event()
+    clock = SystemClock(stop)
+    stop.set()
+    began = clock.monotonic()
+    clock.sleep(60)
+    assert clock.monotonic() - began < 5
+
+
 class _Jumping(HeldClock):
     """A clock whose date goes back an hour each time that it is asked."""
 
@@ -443,6 +457,15 @@ def test_clocks_that_jump(run_playbook: Run, start: Start) -> None:
     assert [e["success"] for e in ran.envelopes] == [True, True]
     assert [e["duration_ms"] for e in ran.envelopes] == [7000, 0]
     assert clock.slept == [7]
+
+
+@pytest.mark.parametrize(("date", "seconds"), [(NOON, 60), (None, 0), ("nonsense", 0)])
+def test_clocks_that_differ(date: datetime | str | None, seconds: float) -> None:
+    """A date to try again at is held against the tracker's own clock, where it tells its time."""
+    headers = {"retry-after": format_datetime(NOON + timedelta(seconds=60), usegmt=True)}
+    if date is not None:
+        headers["date"] = date if isinstance(date, str) else format_datetime(date, usegmt=True)
+    assert retry_after(Reply(429, headers, b""), NOON + timedelta(hours=5)) == seconds
 
 
 @pytest.mark.parametrize("workers", [1, 4])

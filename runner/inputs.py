@@ -176,7 +176,9 @@ def _no_constant(name: str) -> Json:
 
 def _checked(name: str, spec: Mapping[str, Any], value: Json) -> Json:
     shown = "a value" if spec.get("secret") else describe(value)
-    if spec.get("type") and value is not None and not Shape({"type": spec["type"]}).fits(value):
+    if value is None and ("default" in spec or spec.get("required") is False):
+        return None  # nobody had to give one
+    if spec.get("type") and not Shape({"type": spec["type"]}).fits(value):
         raise _InputError(f"the input '{name}' must be of type {spec['type']}, and is {shown}")
     if spec.get("enum") and value not in spec["enum"]:
         allowed = ", ".join(map(str, spec["enum"]))

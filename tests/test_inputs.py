@@ -162,7 +162,14 @@ def test_values_that_fit() -> None:
     """A value that fits is taken as it is."""
     spec = {"a": {"type": "string", "enum": ["DE", "AT"], "pattern": "^[A-Z]{2}$"}}
     assert give(spec, texts={"a": "AT"}).values == {"a": "AT"}
-    assert give({"a": {"type": "integer"}}, values={"a": None}).values == {"a": None}
+
+
+def test_null() -> None:
+    """Null is no value: only an input that nobody must give may have it, from a file or as typed."""
+    needed, free = {"type": "integer"}, {"type": "integer", "required": False}
+    for source in ({"values": {"a": None}}, {"texts": {"a": "null"}}):
+        assert give({"a": free}, **source).values == {"a": None}
+        assert "must be of type integer, and is null" in refused({"a": needed}, **source)
 
 
 def _outcome(declared: Any, text: str) -> tuple[Any, str]:

@@ -25,8 +25,10 @@ from runner.templating import (
     has_expression,
     split_text,
 )
-from runner.templating.expressions import MAX_LENGTH, describe, nearest
+from runner.templating.expressions import describe, nearest
 from runner.templating.filters import FILTERS, METHODS, PLAIN_TESTS
+from runner.templating.quick import comparison
+from runner.templating.templates import MAX_LENGTH
 from runner.templating.text import Segment, UnclosedError, is_whole, without_dollar
 
 SCOPE = {
@@ -382,6 +384,62 @@ def test_not_everything_is_a_path(source: str) -> None:
     except TemplateError:
         assert source in {"not", "a[99999999999]"}
     assert templates._sandbox is not None
+
+
+_SIDES = st.one_of(
+    st.builds(
+        "{}{}".format,
+        st.sampled_from(["inputs", "vars", "steps.flow.data", "item", "index", "nothing", "vars.text"]),
+        st.lists(
+            st.sampled_from(
+                [".country", ".count", ".empty", ".list", ".on", ".float", ".text", ".items", ".offers",
+                 "[0]", "[-1]", ".id", "['a-b']", ".a-b", " | length", "|length", ".0", " + 1", "()"]
+            ),
+            max_size=3,
+        ).map("".join),
+    ),
+    st.sampled_from(
+        ["0", "3", "-3", "007", "1.5", "-0.0", "1e3", "'DE'", '"x"', "'007'", "''", "true", "False",
+         "none", "None", "true | length", "'a' | length", "(1)", "range", "not", "1 < 2", "not on"]
+    ),
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    _SIDES, st.sampled_from(["==", "!=", "<", "<=", ">", ">=", " == ", " in ", "=", " =="]), _SIDES
+)
+def test_comparisons_as_jinja_sees_them(left: str, sign: str, right: str) -> None:
+    """A comparison that is made without Jinja2 refers to the same, and gives the same or fails as it does."""
+    source = f"{left}{sign}{right}"
+    templates = Templates()
+    quick = comparison(source, templates._careful)
+    if quick is None:
+        return
+
+    def outcome(expression: Expression) -> tuple[Any, ...]:
+        try:
+            value = expression.evaluate(SCOPE)
+        except TemplateError as error:
+            return error.message, error.hint
+        return type(value), value
+
+    slow = templates.sandbox.expression(source)
+    assert quick.references == slow.references
+    assert outcome(quick) == outcome(slow)
+
+
+def test_comparisons_need_no_jinja() -> None:
+    """Comparisons of scalars and lengths with what is written out are made without Jinja2."""
+    templates = Templates()
+    for source in (
+        "inputs.country == 'DE'", "index<1", "steps.flow.data.offers | length == 2",
+        "vars.float >= 1.5", "inputs.empty == none", "inputs.on != false", "'007' == vars.text",
+    ):  # fmt: skip
+        assert templates.expression(source).evaluate(SCOPE) is True
+    assert templates._sandbox is None
+    assert templates.expression("inputs.list == vars.float").evaluate(SCOPE) is False
+    assert templates._sandbox is not None  # lists are compared within a budget
 
 
 def test_each_expression_is_parsed_once() -> None:

@@ -1,7 +1,8 @@
 """Expressions in `${{ }}`: parse, find references, evaluate; knows no step and sends nothing."""
 
-from runner.templating.expressions import Expression, Reference, TemplateError, Templates
+from runner.templating.expressions import Expression, Reference, TemplateError
 from runner.templating.rendering import Renderer, as_text, compile_value
+from runner.templating.templates import Templates
 from runner.templating.text import has_expression, split_text
 
 __all__ = [

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from runner.model import Json
-from runner.templating.expressions import Expression, TemplateError, Templates, describe
+from runner.templating.expressions import Expression, TemplateError, describe
+from runner.templating.templates import Templates
 from runner.templating.text import OPEN, UnclosedError, split_text
 
 

@@ -26,10 +26,10 @@ from runner.templating.expressions import (
     Reference,
     TemplateError,
     describe,
-    explain,
     nearest,
 )
 from runner.templating.filters import DEEP, FILTERS, METHODS, PLAIN_TESTS
+from runner.templating.quick import explain
 from runner.templating.references import find_references
 from runner.templating.results import Plain, counted
 from runner.templating.texts import text_of

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from runner.errors import CatalogueError
 from runner.model import Effect, Json
@@ -28,8 +28,7 @@ def bundled(name: str) -> Path:
     return beside if (here.parent / "pyproject.toml").is_file() else here / "_bundled" / name
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """A parameter beside id and body: `where` is `path`, `query` or `raw` (a whole path)."""
 
     name: str
@@ -39,8 +38,7 @@ class Parameter:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """One thing that can be asked of one resource.
 
     `body` is the JSON Schema of the request body, `None` where the call has none; `response`
@@ -60,17 +58,17 @@ class Operation:
     description: str
     effect: Effect
     repeatable: bool
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = MappingProxyType({})
     body: Mapping[str, Json] | None = None
     body_required: bool = False
-    response: Mapping[str, Json] = field(default_factory=dict)
+    response: Mapping[str, Json] = MappingProxyType({})
     unwrap: bool = False
     downloads: bool = False
     archives: bool = False
     unbounded: Mapping[str, Json] | None = None
     natural_key: tuple[str, ...] = ()
     lookups: tuple[str, ...] = ()
-    lookup_params: Mapping[str, str] = field(default_factory=dict)
+    lookup_params: Mapping[str, str] = MappingProxyType({})
     open_query: bool = False
     notes: tuple[str, ...] = ()
 
@@ -83,8 +81,7 @@ class Operation:
         return f"{self.resource}.{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(NamedTuple):
     """A kind of thing that the tracker keeps, with all that can be asked of it."""
 
     name: str

@@ -6,8 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.errors import ExitCode, RunnerError
 from runner.model import Json, Severity
@@ -16,8 +15,7 @@ from runner.shapes import Shape
 from runner.templating.expressions import describe, nearest
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(NamedTuple):
     """The values by name, and those among them that must never be shown."""
 
     values: Mapping[str, Json]

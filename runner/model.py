@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from runner.errors import ExitCode
 
@@ -28,8 +29,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(NamedTuple):
     """A spot in a file: line and column count from 1, `length` is the run of characters meant."""
 
     file: str
@@ -41,8 +41,7 @@ class Place:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """Trouble with a playbook: where, what, and what to do.
 
     `path` names the spot in the document's own terms (`steps[2].operation`), `line` is the
@@ -58,8 +57,7 @@ class Problem:
     line: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One HTTP call, ready to leave. `url` is absolute; `body` is JSON, `None` for no body.
 
     The key is not among `headers`: the transport adds it, so that nothing else ever holds it.
@@ -68,12 +66,11 @@ class Request:
     method: str
     url: str
     body: Json = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What the tracker answered: header names in lower case, the body as raw bytes.
 
     `cut` is set where the body was longer than the limit and only its beginning is kept.
@@ -98,8 +95,7 @@ class FaultKind(StrEnum):
     TOO_LARGE = "too_large"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """No whole answer. `sent` is false only where it is certain that the tracker got nothing.
 
     `status` and `body` hold what had arrived when the answer broke off.
@@ -113,8 +109,7 @@ class Fault:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """The `error` of an envelope: `response` is parsed JSON, or the raw text cut at a limit."""
 
     type: str
@@ -136,8 +131,7 @@ class Failure:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What an answer amounts to. `success` is `None` where a write's outcome is not known."""
 
     success: bool | None
@@ -146,8 +140,7 @@ class Verdict:
     error: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(NamedTuple):
     """A tracker as the middle of the program sees it: its name, where it is, a way to send.
 
     `api` is what operations' paths are appended to; `send` never raises for what a tracker or a
@@ -160,8 +153,7 @@ class Reach:
     send: Callable[[Request], Reply | Fault]
 
 
-@dataclass(frozen=True, slots=True)
-class StepStarted:
+class StepStarted(NamedTuple):
     """A step is about to be looked at; `total` is how many steps the playbook has."""
 
     key: str
@@ -170,8 +162,7 @@ class StepStarted:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """An envelope, as `schemas/envelope.schema.json` describes it; `line` is its JSON text.
 
     `key` tells the call apart from all others of the run, `digest` is that of its intent;
@@ -185,8 +176,7 @@ class Finished:
     hidden: tuple[tuple[str | int, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(NamedTuple):
     """A call that changes something is about to leave: written down before it does.
 
     `digest` is a fingerprint of the request with its secrets hidden.
@@ -202,8 +192,7 @@ class Intent:
     tracker: str
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
+class Phase(NamedTuple):
     """The steps of a playbook are over and its `finally` begins.
 
     `success` is that of the steps, `last` are the keys of the steps below `finally`.
@@ -213,8 +202,7 @@ class Phase:
     last: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Retrying:
+class Retrying(NamedTuple):
     """A call will be sent again: after `tries` tries, in `wait` seconds, because of `reason`."""
 
     key: str
@@ -223,8 +211,7 @@ class Retrying:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallStarted:
+class CallStarted(NamedTuple):
     """A call leaves: `what` is its operation, `attempt` counts from 1."""
 
     key: str
@@ -232,8 +219,7 @@ class CallStarted:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class LoopStarted:
+class LoopStarted(NamedTuple):
     """A `for_each` begins: how many items there are, and how many are worked on at a time."""
 
     key: str
@@ -241,15 +227,13 @@ class LoopStarted:
     workers: int
 
 
-@dataclass(frozen=True, slots=True)
-class ItemFinished:
+class ItemFinished(NamedTuple):
     """One item of the loop `key` is over, whatever became of it."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class LoopFinished:
+class LoopFinished(NamedTuple):
     """The loop `key` is over; items may be left where it was ended early."""
 
     key: str

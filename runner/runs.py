@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from runner import __version__
 from runner.errors import ExitCode, RunnerError
@@ -23,8 +23,7 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class OpenRun:
+class OpenRun(NamedTuple):
     """A run whose journal is open and whose lock is held."""
 
     id: str

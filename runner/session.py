@@ -10,10 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner import execution
 from runner.errors import RunnerError
@@ -59,8 +58,7 @@ class SystemClock:
             self._stop.wait(seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """How a run goes about it: `rate` is calls a second, `None` for no limit of our own."""
 
     tracker: str | None = None
@@ -183,12 +181,12 @@ class Session:
             hidden = tuple(_differences(data, masked["data"], ("data",)))
             if hidden and self._passed_on:
                 self._passed_on.take(event.envelope, hidden)
-            return replace(event, envelope=masked, line=line, hidden=hidden)
+            return event._replace(envelope=masked, line=line, hidden=hidden)
         if isinstance(event, Intent):
             url, body = self.masker.text(event.url), self.masker.json(event.body)
-            return replace(event, url=url, body=body)
+            return event._replace(url=url, body=body)
         if isinstance(event, Retrying):
-            return replace(event, reason=self.masker.text(event.reason))
+            return event._replace(reason=self.masker.text(event.reason))
         return event
 
     def _digest(self, request: Request) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -23,15 +22,15 @@ GET = Operation(
     repeatable=True,
     response={"type": "object"},
 )
-LIST = replace(GET, name="getAll", path="/campaigns", response={"type": "array"})
-CREATE = replace(
-    GET, name="create", method="POST", path="/campaigns", effect=Effect.WRITES, repeatable=False
+LIST = GET._replace(name="getAll", path="/campaigns", response={"type": "array"})
+CREATE = GET._replace(
+    name="create", method="POST", path="/campaigns", effect=Effect.WRITES, repeatable=False
 )
-UPDATE = replace(GET, name="update", method="PUT", effect=Effect.WRITES)
-CLONE = replace(CREATE, name="clone", path="/campaigns/{id}/clone", unwrap=True)
-DELETE = replace(GET, name="delete", method="DELETE", effect=Effect.DESTROYS)
-CLEAN = replace(CREATE, name="clean", response={})
-DOWNLOAD = replace(GET, name="download", response={"type": "string"}, downloads=True)
+UPDATE = GET._replace(name="update", method="PUT", effect=Effect.WRITES)
+CLONE = CREATE._replace(name="clone", path="/campaigns/{id}/clone", unwrap=True)
+DELETE = GET._replace(name="delete", method="DELETE", effect=Effect.DESTROYS)
+CLEAN = CREATE._replace(name="clean", response={})
+DOWNLOAD = GET._replace(name="download", response={"type": "string"}, downloads=True)
 
 ADMIN_PAGE = (
     "<!DOCTYPE html>\n<html><head><title>Keitaro &amp; Co</title></head><body></body></html>"
@@ -97,7 +96,7 @@ def test_bytes_that_are_not_utf8_are_replaced() -> None:
 def test_what_fits_the_promise_is_taken(promised: dict[str, Json], data: Json) -> None:
     """The outer type is compared as JSON Schema means it; no type promises nothing."""
     for operation in (GET, CREATE):
-        verdict = judge(replace(operation, response=promised), _reply(data))
+        verdict = judge(operation._replace(response=promised), _reply(data))
         assert verdict == Verdict(True, 200, data)
 
 
@@ -175,11 +174,11 @@ def test_another_shape_leaves_a_write_in_doubt() -> None:
     assert failure.response == [1]
     assert (
         "boolean where"
-        in _failure(judge(replace(GET, response={"type": "integer"}), _reply(True))).message
+        in _failure(judge(GET._replace(response={"type": "integer"}), _reply(True))).message
     )
     assert (
         "null where"
-        in _failure(judge(replace(GET, response={"type": "integer"}), _reply(None))).message
+        in _failure(judge(GET._replace(response={"type": "integer"}), _reply(None))).message
     )
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runner.answers.content import Content, excerpt
 from runner.answers.kinds import FailureType
 from runner.model import Failure, Reply
 
 
-@dataclass(frozen=True, slots=True)
-class _Meaning:
+class _Meaning(NamedTuple):
     kind: FailureType
     message: str
     hint: str = ""

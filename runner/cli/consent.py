@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import click
 
@@ -14,8 +14,7 @@ from runner.model import Effect
 from runner.planning import Block, Call, Include, Plan, Step
 
 
-@dataclass(frozen=True, slots=True)
-class _Threat:
+class _Threat(NamedTuple):
     """A step that destroys: its label, and what it does; `unbounded` where nothing limits it."""
 
     label: str

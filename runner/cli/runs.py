@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -37,7 +36,7 @@ def command(state_dir: str | None, form: str, playbook: Path | None) -> None:
     store = Store(state_folder(playbook, state_dir, os.environ))
     states = store.states()
     if form == "json":
-        click.echo(json.dumps([asdict(state) for state in states], ensure_ascii=False, indent=2))
+        click.echo(json.dumps([state._asdict() for state in states], ensure_ascii=False, indent=2))
         return
     if not states:
         say(f"no runs in {store.folder}")

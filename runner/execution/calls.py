@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from runner.answers import judge
@@ -99,7 +98,7 @@ class Caller:
                 save_value(self._outside, call.save, mine, envelope["data"])
             except StepError as error:
                 envelope["success"] = False
-                envelope["error"] = replace(error.failure, status=envelope["status"]).as_dict()
+                envelope["error"] = error.failure._replace(status=envelope["status"]).as_dict()
 
     # -- the past -------------------------------------------------------------------------------
 
@@ -314,7 +313,7 @@ def _after_a_loss(call: Call, verdict: Verdict, *, passing: bool) -> Verdict:
     if verdict.status == 404 and call.operation.effect is Effect.DESTROYS:
         return Verdict(True, verdict.status, None)
     if verdict.success is False and passing and call.operation.effect is not Effect.READS:
-        return replace(verdict, success=None)
+        return verdict._replace(success=None)
     return verdict
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from runner.execution.pacing import Pacer
 from runner.execution.past import Past
@@ -28,8 +27,7 @@ class Clock(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Outside:
+class Outside(NamedTuple):
     """All that the engine may reach.
 
     `find` gives a tracker by name, the run's own for `None`, and raises RunnerError where there

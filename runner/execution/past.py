@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runner.model import Json
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(NamedTuple):
     """A call that was made before: what it gave, and whether to ask its conditions once more."""
 
     envelope: dict[str, Json]
@@ -17,8 +16,7 @@ class Restored:
     ask_again: bool
 
 
-@dataclass(frozen=True, slots=True)
-class InDoubt:
+class InDoubt(NamedTuple):
     """A call that was sent before, with no outcome known.
 
     `word` is what a person says of it: `done`, `retry`, `id` (of `entity`), or nothing.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.catalogue import Catalogue
 from runner.exporters.reading import Reader
@@ -24,8 +24,7 @@ _AFTER_THE_CALL = CONDITIONS | {"save"}
 _PLACE = re.compile(r"^(.+):([1-9][0-9]{0,8}):([1-9][0-9]{0,8})$", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One envelope. `line` and `column` are 0 where its place is not known.
 
     `started` is in seconds since 1970, `duration` in milliseconds; `envelope` is the whole of it.

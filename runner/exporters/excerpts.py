@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 LONGEST_FILE = 4_000_000
 MOST_LINES = 18
@@ -25,8 +25,7 @@ _HARMLESS = re.compile(r"""^["']?\$\{\{[^"'{}]*\}\}["']?\s*\}*$|^(?:true|false|n
 _BLOCK = re.compile(r"^[|>][-+0-9]*\s*$")
 
 
-@dataclass(frozen=True, slots=True)
-class Excerpt:
+class Excerpt(NamedTuple):
     """Some lines of a file, the first of which has the number `start`; the caret's line, column."""
 
     start: int

@@ -6,7 +6,6 @@ import hashlib
 import shutil
 import tempfile
 from base64 import b64encode
-from dataclasses import asdict
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path, PurePath
@@ -148,7 +147,7 @@ def _write_page(
         )
     )
     shown = {
-        str(index.names["sources"][source]): asdict(excerpt)
+        str(index.names["sources"][source]): excerpt._asdict()
         for source, place in index.places.items()
         if (excerpt := excerpts.at(*place)) is not None
     }

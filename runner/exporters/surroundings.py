@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """The folder that the playbooks' paths in a report are seen from, and the environment.
 
     Playbooks below the folder may be read, to show where a step is written; `report` is the name
@@ -16,5 +16,5 @@ class Surroundings:
     """
 
     folder: Path
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = MappingProxyType({})
     report: str = ""

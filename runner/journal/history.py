@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.errors import RunnerError
 from runner.model import Json
@@ -18,8 +18,7 @@ _AFTER_THE_CALL = frozenset({"expectation", "until", "save"})
 Trail = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """A call that needs no sending; `ask_again` where its conditions must be asked once more.
 
     Its envelope stays in the file, at `offset`: a history of any length fits into memory.
@@ -32,16 +31,14 @@ class Done:
     ask_again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """A person's word on a call in doubt: `done`, `retry`, or `id` with the entity's id."""
 
     word: str
     entity: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(NamedTuple):
     """A call that was sent, with no outcome known."""
 
     key: str

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from runner.errors import RunnerError
 from runner.journal.history import read_head, read_history
@@ -23,8 +23,7 @@ def state_folder(playbook: Path | None, option: str | None, environ: Mapping[str
     return (playbook.resolve().parent if playbook else Path.cwd()) / _NAME
 
 
-@dataclass(frozen=True, slots=True)
-class RunFolder:
+class RunFolder(NamedTuple):
     """The folder of one run."""
 
     path: Path
@@ -45,8 +44,7 @@ class RunFolder:
         return self.path / "lock"
 
 
-@dataclass(frozen=True, slots=True)
-class RunState:
+class RunState(NamedTuple):
     """A run as `runs` lists it: `state` is running, done, failed, in doubt, or died."""
 
     id: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.catalogue import Catalogue, Operation
 from runner.lint.steps import Visit
@@ -13,8 +13,7 @@ from runner.playbook import Document, Trail
 from runner.templating.text import OPEN
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """Something that a rule minds: where, what, and what to do."""
 
     code: str
@@ -38,8 +37,7 @@ class Memory:
     seen: dict[Any, Place] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """The body being linted: its step, its operation, and where in which document it begins."""
 
     visited: Visit

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from runner.catalogue import Operation
@@ -143,4 +142,4 @@ def _hidden(
     secret = spots[key].get(problem.place)
     if secret and problem.code != CODE:
         message, hint = message.replace(secret, "***"), hint.replace(secret, "***")
-    return replace(problem, line=lines[key], message=message, hint=hint)
+    return problem._replace(line=lines[key], message=message, hint=hint)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runner.model import Json
 from runner.playbook import Map, Trail
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """A step and what stands around it.
 
     `loop` is where the innermost `for_each` around it stands (its own counts). `guarded` says

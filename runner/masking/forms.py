@@ -6,8 +6,8 @@ import base64
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 _RUN = re.compile(r"[0-9A-Za-z]+")
 _CERTAIN = 4  # letters and digits in a row that seldom occur by chance
@@ -18,8 +18,7 @@ _ESCAPES = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 _ENTITIES = {'"': "&quot;", "'": "&apos;", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
-@dataclass(frozen=True, slots=True)
-class Forms:
+class Forms(NamedTuple):
     """How one secret may be written.
 
     `pattern` matches every form. `needles` are strings of which one occurs wherever a form does,

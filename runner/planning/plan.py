@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from runner.catalogue import Operation
 from runner.inputs import Inputs
@@ -15,8 +16,7 @@ from runner.templating import Expression, Renderer, Templates
 from runner.wire import Convert
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """An expression that must give true or false, with the place to point at where it does not."""
 
     source: str
@@ -25,8 +25,7 @@ class Condition:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Until:
+class Until(NamedTuple):
     """Repeat a call until a condition holds: how long to wait between, how often to try."""
 
     condition: Condition
@@ -34,8 +33,7 @@ class Until:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
+class Save(NamedTuple):
     """Write a value to a file: `form` is json, csv, text or raw."""
 
     to: Renderer
@@ -44,8 +42,7 @@ class Save:
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(NamedTuple):
     """What the calls of one operation must fit once they are rendered.
 
     `convert` turns a body into the types that the API declares, where they differ.
@@ -56,8 +53,7 @@ class Needs:
     convert: Convert | None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One call of the API. `retries` is how often it may be tried again where that is safe.
 
     `body_fields` are the fields of the body as far as they are written out.
@@ -77,23 +73,20 @@ class Call:
     save: Save | None
 
 
-@dataclass(frozen=True, slots=True)
-class SetValues:
+class SetValues(NamedTuple):
     """Values computed without a call."""
 
     values: Renderer
     save: Save | None
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """Steps that run together."""
 
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Include:
+class Include(NamedTuple):
     """Another playbook; `declared` are its inputs as it declares them."""
 
     plan: Plan
@@ -105,8 +98,7 @@ class Include:
 Work = Call | SetValues | Block | Include
 
 
-@dataclass(frozen=True, slots=True)
-class Loop:
+class Loop(NamedTuple):
     """A list to repeat a step over: what an item is called, how many at a time."""
 
     items: Renderer
@@ -114,8 +106,7 @@ class Loop:
     concurrency: Renderer
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One step of whatever kind.
 
     `label` is its name, or its place in the list where it has none. `when_each` says that `when`

@@ -18,7 +18,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.errors import RunnerError
 from runner.model import Json, Summary
@@ -86,8 +86,7 @@ class Chain:
         return f'{text},"hash":"{self.head}"}}'
 
 
-@dataclass(frozen=True, slots=True)
-class Break:
+class Break(NamedTuple):
     """Where a report is not what was written: the line, from 1, and what is wrong there."""
 
     line: int

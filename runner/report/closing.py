@@ -165,7 +165,7 @@ def find_spot(envelope: Mapping[str, Any], document: Document | None) -> tuple[P
     offset = None if trail is None else _narrowed(own, trail, envelope)
     if offset is None:
         text = own.line(step.line)
-        return replace(step, length=max(len(text.rstrip()) - step.column + 1, 1)), text
+        return step._replace(length=max(len(text.rstrip()) - step.column + 1, 1)), text
     place = own.place(offset)
     return place, own.line(place.line)
 

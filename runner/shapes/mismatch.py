@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.model import Json
 from runner.templating.expressions import describe, nearest
@@ -16,8 +15,7 @@ _WHOLE = re.compile(r"\s*[-+]?[0-9]+\s*")
 _DECIMAL = re.compile(r"\s*[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\s*")
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
+class Mismatch(NamedTuple):
     """Where a value does not fit its schema, and in what; `key` where the key itself is meant.
 
     `keyword` is the schema's keyword that failed, `expected` its value.

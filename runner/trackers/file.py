@@ -5,9 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.errors import RunnerError
 from runner.trackers import checks
@@ -23,8 +22,7 @@ _FIELDS = ("url", "key", "resolve", "ca_file", "timeout", "user_agent", "insecur
 _LOOKS_LIKE_KEY = re.compile(r"[0-9a-fA-F]{32}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Spot:
+class _Spot(NamedTuple):
     """A value in the trackers file, and how to name it in an error."""
 
     file: Path
@@ -69,8 +67,7 @@ class _Spot:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One tracker of the file, its key not read yet."""
 
     name: str
@@ -93,8 +90,7 @@ class Entry:
         return Tracker(self.name, url, _key(self.fields["key"], environ), **options)
 
 
-@dataclass(frozen=True, slots=True)
-class TrackersFile:
+class TrackersFile(NamedTuple):
     """A trackers file that was read: `default` names one of `entries`, or is `None`."""
 
     path: Path

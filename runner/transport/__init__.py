@@ -9,10 +9,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import RunnerError
 from runner.model import Fault, Reply, Request
@@ -33,8 +32,7 @@ __all__ = ["Limits", "Transport"]
 KEEP_ALIVE = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """`body`: bytes of an answer, unpacked. `patience`: how many timeouts a whole answer may take.
 
     The timeout itself is for connecting, and for each wait for the next bytes. The headers of an

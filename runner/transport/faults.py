@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from runner.model import Fault, FaultKind
 from runner.trackers import Tracker
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(NamedTuple):
     """How one exception reads. `sent` is false only where nothing can have reached the tracker."""
 
     kind: FaultKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from runner.model import Json, Severity
@@ -32,8 +32,7 @@ class Trouble(NamedTuple):
     severity: Severity = Severity.ERROR
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """A step that has run: the schema of what `steps.<name>` gives, and why it might not have.
 
     `guard` is the condition that asks whether it has.
@@ -52,8 +51,7 @@ class Site(NamedTuple):
     block_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """The names in scope. `roots` give the JSON Schema of what each name stands for.
 
     `steps` are those that have run before this place, `sites` all those of the playbook;
@@ -62,8 +60,8 @@ class Names:
     """
 
     roots: Mapping[str, Schema]
-    steps: MutableMapping[str, Known] = field(default_factory=dict)
-    sites: Mapping[str, Site] = field(default_factory=dict)
+    steps: MutableMapping[str, Known]
+    sites: Mapping[str, Site] = MappingProxyType({})
     block: Trail = ()
     guarded: frozenset[str] = frozenset()
     around: frozenset[str] = frozenset()
@@ -74,15 +72,15 @@ class Names:
 
     def inside(self, block: Trail) -> Names:
         """The names inside a block: what is declared there stays there."""
-        return replace(self, steps=ChainMap({}, self.steps), block=block)
+        return self._replace(steps=ChainMap({}, self.steps), block=block)
 
     def of_step(self, name: Json) -> Names:
         """The names inside the step of that name, if it has one."""
-        return replace(self, around=self.around | {name}) if isinstance(name, str) else self
+        return self._replace(around=self.around | {name}) if isinstance(name, str) else self
 
     def with_roots(self, roots: Mapping[str, Schema]) -> Names:
         """The same, with more names (an item, an answer)."""
-        return replace(self, roots={**self.roots, **roots})
+        return self._replace(roots={**self.roots, **roots})
 
     def with_answer(self, response: Schema) -> Names:
         """The same, with the answer of the step itself: what `expect` may look at."""
@@ -92,7 +90,7 @@ class Names:
     def guarding(self, references: Iterable[Reference]) -> Names:
         """The same, below a condition with these references."""
         asked = {str(r.keys[0]) for r in references if r.root == "steps" and r.keys}
-        return replace(self, guarded=self.guarded | asked) if asked else self
+        return self._replace(guarded=self.guarded | asked) if asked else self
 
     def unsure(self, reason: str) -> Names:
         """The same, where none of the steps so far is sure to have run."""
@@ -100,7 +98,7 @@ class Names:
             name: Known(known.schema, reason, f"steps.{name}.success | default(false)")
             for name, known in self.steps.items()
         }
-        return replace(self, steps=steps)
+        return self._replace(steps=steps)
 
     def schema_of(self, reference: Reference) -> Schema:
         """The schema of what a reference stands for; open where it cannot be told."""
@@ -207,6 +205,7 @@ def playbook_names(
             "run": closed(_RUN),
             "tracker": closed(_TRACKER),
         },
+        steps={},
         sites=sites,
     )
 

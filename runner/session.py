@@ -31,6 +31,7 @@ Trail = tuple[str | int, ...]
 
 
 _SHORT_SLEEP = 0.1
+_sorted = json.JSONEncoder(sort_keys=True).encode
 
 
 class SystemClock:
@@ -183,7 +184,7 @@ class Session:
                 self._passed_on.take(event.envelope, hidden)
             return event._replace(envelope=masked, line=line, hidden=hidden)
         if isinstance(event, Intent):
-            url, body = self.masker.text(event.url), self.masker.json(event.body)
+            _, (url, body) = self.masker.both([event.url, event.body])
             return event._replace(url=url, body=body)
         if isinstance(event, Retrying):
             return event._replace(reason=self.masker.text(event.reason))
@@ -194,8 +195,7 @@ class Session:
 
         The order of keys does not count.
         """
-        sent = json.dumps([request.method, request.url, request.body], sort_keys=True)
-        text = self.masker.text(sent)
+        text = self.masker.text(_sorted([request.method, request.url, request.body]))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def _save(self, name: str, form: str | None, value: Json, columns: tuple[str, ...]) -> None:

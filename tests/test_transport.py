@@ -632,6 +632,21 @@ def test_a_proxy_is_used_and_named_when_it_fails() -> None:
     assert "sesame" not in repr(fault)
 
 
+def test_a_proxy_is_told_the_whole_address() -> None:
+    """What goes through a proxy in the clear names the tracker, with its path; without one the path alone."""
+    request = Request("GET", "http://t.example.com/sub/admin_api/v1/campaigns?a=%20b")
+    with _serving(_answers(_with(b"[]"))) as server:
+        tracker = replace(TRACKER, url="http://t.example.com/sub")
+        through = replace(tracker, proxy=f"http://127.0.0.1:{server.port}")
+        assert isinstance(_send(through, request), Reply)
+        straight = replace(tracker, url=f"http://127.0.0.1:{server.port}/sub")
+        own = request._replace(url=f"{straight.api}/campaigns?a=%20b")
+        assert isinstance(_send(straight, own), Reply)
+    lines = [request.split(b"\r\n")[0] for request in server.requests]
+    assert lines[0] == b"GET http://t.example.com/sub/admin_api/v1/campaigns?a=%20b HTTP/1.1"
+    assert lines[1] == b"GET /sub/admin_api/v1/campaigns?a=%20b HTTP/1.1"
+
+
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1", "http://[::1", "gopher://x"])
 def test_a_proxy_that_cannot_be_used_is_explained(proxy: str) -> None:
     """SOCKS takes a package that may not be there, and a wrong address is told."""

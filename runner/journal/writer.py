@@ -12,6 +12,8 @@ from types import TracebackType
 from runner.errors import ExitCode, RunnerError
 from runner.model import Event, Finished, Intent, Json, Phase
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class JournalError(RunnerError):
     """The journal cannot be written: nothing that changes anything may be sent."""
@@ -77,7 +79,7 @@ class Writer:
             self.record({"record": "phase", "success": event.success, "last": list(event.last)})
 
     def _outcome(self, event: Finished) -> None:
-        head = json.dumps(
+        head = _encode(
             {
                 "record": "outcome",
                 "key": event.key,
@@ -91,8 +93,7 @@ class Writer:
     def record(self, record: Mapping[str, Json], *, sync: bool = False) -> None:
         """Append a record. Raises JournalError."""
         # In ASCII: an answer may hold what JSON allows and UTF-8 does not, and pass it on.
-        line = json.dumps(record, separators=(",", ":"))
-        self._append((line + "\n").encode(), sync=sync)
+        self._append((_encode(record) + "\n").encode(), sync=sync)
 
     def close(self) -> None:
         """Sync and close; harmless to repeat."""

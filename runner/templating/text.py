@@ -74,11 +74,14 @@ def is_whole(text: str) -> bool:
     return len(parts) == 1 and parts[0].code
 
 
+_SPECIAL = re.compile(r"['\"{}]")
+
+
 def _close(text: str, at: int) -> int:
     """Where the `}}` stands that ends the expression, past quotes and nested braces; or -1."""
     depth = 0
-    while at < len(text):
-        character = text[at]
+    while found := _SPECIAL.search(text, at):
+        at, character = found.start(), found[0]
         if character in "'\"":
             at = _after_quote(text, at)
             continue

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from runner.errors import RunnerError
 from runner.model import Fault, Reply, Request
@@ -114,7 +114,9 @@ class Transport:
             answer = client.handle_request(outgoing)
             try:
                 status, headers = answer.status_code, _plain(answer.headers.raw)
-                body.read(answer.iter_raw(), headers.get("content-encoding", ""))
+                body.read(
+                    cast("Iterable[bytes]", answer.stream), headers.get("content-encoding", "")
+                )
             finally:
                 answer.close()
         except (httpx.HTTPError, httpx.StreamError, AnswerError) as error:

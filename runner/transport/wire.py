@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 Headers = list[tuple[bytes, bytes]]
 
 _OWN = frozenset({"api-key", "authorization", "host", "content-length", "transfer-encoding"})
+_PLAIN = re.compile(r"[!-~]+", re.ASCII)
+_LONGEST = 65_536  # characters, as in httpx; servers take far fewer
 _BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -28,6 +31,9 @@ class Wire:
         parts = urlsplit(tracker.url)
         self._base = tracker.url + "/"
         self._start = tracker.url
+        # A proxy is told the whole address, and httpcore makes that of the URL alone.
+        self._path = None if tracker.proxy else parts.path
+        self._url: httpx.URL | None = None
         self._extensions: dict[str, Any] = {"timeout": _timeouts(tracker.timeout)}
         if tracker.resolve:
             self._start = _moved(tracker.url, tracker.resolve)
@@ -55,12 +61,20 @@ class Wire:
                 "nothing was sent; please report this as a bug",
             )
         content = b"" if request.body is None else _encode(request.body).encode()
+        below = request.url[len(self._base) - 1 :]
+        url: httpx.URL | str = self._start + below
         extensions = self._extensions
+        if self._path is not None:
+            # Reading a URL costs as much as sending it: only what changes is handed on.
+            if self._url is None:
+                self._url = httpx.URL(self._start)
+            url = self._url
+            extensions = {**extensions, "target": _target(self._path + below)}
         if request.timeout is not None:
             extensions = {**extensions, "timeout": _timeouts(request.timeout)}
         return httpx.Request(
             request.method,
-            self._start + request.url[len(self._base) - 1 :],
+            url,
             headers=self._all_headers(request, content),
             stream=httpx.ByteStream(content),
             extensions=extensions,
@@ -75,6 +89,15 @@ class Wire:
         elif request.method in _BODILESS:
             return headers
         return [*headers, (b"Content-Length", b"%d" % len(content))]
+
+
+def _target(text: str) -> bytes:
+    """Path and query as they leave. Raises ValueError where that is no address."""
+    if len(text) > _LONGEST:
+        raise ValueError("the address is too long")
+    if not _PLAIN.fullmatch(text):
+        raise ValueError(f"an address cannot hold what is in {text!r}")
+    return text.encode()
 
 
 def _merged(headers: Headers, request: Request) -> Headers:

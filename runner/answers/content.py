@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from functools import cached_property
@@ -93,6 +92,8 @@ class Content:
     def words(self) -> str:
         """What the tracker says in its own words, on one short line."""
         if self.is_page:
+            import html  # noqa: PLC0415  (2 ms, and for pages only)
+
             title = _TITLE.search(self.text)
             return excerpt(html.unescape(title[1])) if title else ""
         return excerpt(_phrase(self.json) if self.is_json else self.text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -63,6 +62,8 @@ def nearest(name: str, known: Sequence[str]) -> str | None:
     plain = name.lower().replace("_", "").replace("-", "")
     if plain in folded:
         return folded[plain]
+    import difflib  # noqa: PLC0415  (for a wrong name only)
+
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return close[0] if close else None
 

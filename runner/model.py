@@ -162,11 +162,19 @@ class StepStarted(NamedTuple):
     total: int
 
 
+class StepFinished(NamedTuple):
+    """A step is over, whatever became of it."""
+
+    key: str
+    number: int
+
+
 class Finished(NamedTuple):
     """An envelope, as `schemas/envelope.schema.json` describes it; `line` is its JSON text.
 
     `key` tells the call apart from all others of the run, `digest` is that of its intent;
-    `hidden` leads to the parts of the data that were masked.
+    `hidden` leads to the parts of the data that were masked. `top` is the number of the step of
+    the playbook that it belongs to, 0 below `finally`.
     """
 
     key: str
@@ -174,6 +182,7 @@ class Finished(NamedTuple):
     line: str = ""
     digest: str = ""
     hidden: tuple[tuple[str | int, ...], ...] = ()
+    top: int = 0
 
 
 class Intent(NamedTuple):
@@ -241,6 +250,7 @@ class LoopFinished(NamedTuple):
 
 Event = (
     StepStarted
+    | StepFinished
     | LoopStarted
     | ItemFinished
     | LoopFinished

@@ -126,6 +126,7 @@ class Session:
         run_id: str,
         journal: Writer | None = None,
         past: Past | None = None,
+        overlap: execution.Overlap | None = None,
     ) -> Summary:
         """Run a plan, each event masked and given to the journal and to every sink in turn.
 
@@ -150,7 +151,7 @@ class Session:
             past=past or Past(),
             most_destroyed=self._options.most_destroyed,
         )
-        return execution.run(plan, outside, run_id)
+        return execution.run(plan, outside, run_id, overlap or execution.Overlap())
 
     def _emitter(self, journal: Writer | None, sinks: list[Sink]) -> Callable[[Event], None]:
         def emit(event: Event) -> None:

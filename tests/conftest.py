@@ -39,8 +39,10 @@ from runner.model import (
     Summary,
 )
 from runner.planning import Plan, build
+from runner.planning.order import order_of
 from runner.playbook import read
 from runner.report.jsonl import JsonLines
+from runner.report.turns import InTurn
 from runner.session import Options, Session, new_run_id
 from runner.trackers import Trackers
 from runner.validation import Rules, check
@@ -297,6 +299,7 @@ class Run(Protocol):
         clock: Any = None,
         environ: Mapping[str, str] | None = None,
         limits: Any = None,
+        jobs: int = 1,
     ) -> Outcome:
         """What came of it."""
         ...
@@ -322,6 +325,7 @@ def run_playbook(start: Start, folder: Path) -> Run:
         clock: Any = None,
         environ: Mapping[str, str] | None = None,
         limits: Any = None,
+        jobs: int = 1,
     ) -> Outcome:
         here = tracker or start()
         path = folder / "playbook.yaml"
@@ -339,8 +343,13 @@ def run_playbook(start: Start, folder: Path) -> Run:
                 retries.append(event)
 
         options = Options(limits=limits, folder=folder)
+        waits = order_of(plan, CATALOGUE).waits if jobs > 1 else ()
+        overlap = execution.Overlap(jobs, waits)
+        last = InTurn(sink) if jobs > 1 else None
         with Session(Trackers(file, environ), options, environ=environ, clock=clock) as session:
-            summary = session.run(plan, [sink], run_id=new_run_id(NOON))
+            summary = session.run(plan, [last or sink], run_id=new_run_id(NOON), overlap=overlap)
+        if last is not None:
+            last.close()
         for line in lines:
             check_line(line)
         if summary.crash is not None:
@@ -371,6 +380,7 @@ def run_stubbed(
     *,
     clock: Any = None,
     keep: bool = True,
+    overlap: execution.Overlap | None = None,
 ) -> tuple[Summary, list[Any]]:
     """Run a playbook with `send` in place of a tracker; give the summary and the envelopes."""
     path = folder / "stubbed.yaml"
@@ -395,7 +405,7 @@ def run_stubbed(
         stopping=lambda: False,
         past=Past(),
     )
-    summary = execution.run(plan_of(path), outside, "run")
+    summary = execution.run(plan_of(path), outside, "run", overlap or execution.Overlap())
     if summary.crash is not None:
         raise summary.crash
     return summary, envelopes

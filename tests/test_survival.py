@@ -227,6 +227,7 @@ class World:
     figures: Figures
     keys: dict[str, str]
     sent: int = 0
+    jobs: int = 1
     again: tuple[str, ...] = ()  # keys of what a run does at the end of each of its parts
 
     @property
@@ -250,7 +251,8 @@ class World:
         }
         resume = ["--resume"] if begun and _whole(self.state) else []
         ended = self.nursery.run(
-            "run", "playbook.yaml", "--yes", "--report", "report.jsonl", *resume, *words, *args,
+            "run", "playbook.yaml", "--yes", "--report", "report.jsonl", f"--jobs={self.jobs}",
+            *resume, *words, *args,
             cwd=self.folder, environ=environ, **death,
         )  # fmt: skip
         self._settle()
@@ -459,6 +461,7 @@ def test_killed_at_the_ends(world: World, boundary: str) -> None:
 def test_killed_at_any_instant(world: World, seed: int) -> None:
     """A run that is killed at random, and again while it goes on, ends as if it never was."""
     chance = random.Random(seed)
+    world.jobs = chance.choice([1, 4])
     for _ in range(chance.randint(1, 4)):
         if not world.is_done:
             ended = world.start(signals=[[chance.uniform(0.0, 0.45), signal.SIGKILL]])

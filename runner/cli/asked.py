@@ -32,6 +32,7 @@ class Asked(NamedTuple):
     yes: tuple[str, ...]
     max_destroy: int
     rate: float | None
+    jobs: int
     preflight: bool
     quiet: bool
     verbose: int

@@ -17,6 +17,7 @@ from runner.errors import ExitCode, RunnerError
 _COMMANDS = {
     "run": ("runner.cli.run", "Run a playbook, and write a report of envelopes."),
     "validate": ("runner.cli.validate", "Find every mistake in playbooks; send nothing."),
+    "plan": ("runner.cli.plan", "Show which steps of a playbook must wait for which."),
     "report": ("runner.cli.report", "Turn a report into a page or CI's forms, or verify it."),
     "runs": ("runner.cli.runs", "List the runs that were kept, and what became of each."),
     "explain": ("runner.cli.explain", "Explain a resource, an operation, a field or a code."),

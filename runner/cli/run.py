@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,11 +28,20 @@ from runner.report.closing import masked
 from runner.report.console import Console
 
 if TYPE_CHECKING:
+    from runner.execution import Overlap
     from runner.journal import History, RunFolder
     from runner.masking import Masker
+    from runner.report import JsonLines
+    from runner.report.turns import InTurn
     from runner.session import Session
 
 MOST_DESTROYED = 20
+# The options that the next part of a run should have too, each with its default.
+_KEPT_TO_GO_ON: Mapping[str, tuple[str, Any]] = {
+    "--state-dir": ("state_dir", None), "--report": ("report", None),
+    "--trackers": ("trackers_file", None), "--tracker": ("tracker", None),
+    "--max-destroy": ("max_destroy", MOST_DESTROYED), "--jobs": ("jobs", 1),
+}  # fmt: skip
 
 
 @click.command("run", cls=RunCommand)
@@ -90,6 +99,14 @@ MOST_DESTROYED = 20
     help="How many calls that destroy the run may make.",
 )
 @click.option("--rate", type=Rate(), metavar="N/s", help="At most so many calls a second.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Run up to N steps at a time where they do not depend on one another: see plan.",
+)
 @click.option("--preflight", is_flag=True, help="Look the ids up first that the playbook states.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what failed.")
 @click.option(
@@ -174,6 +191,7 @@ def _execute(
     from runner.execution.past import Past  # noqa: PLC0415
     from runner.journal import Store, state_folder  # noqa: PLC0415
     from runner.report.chain import KEY_VARIABLE, Chain  # noqa: PLC0415
+    from runner.report.turns import InTurn  # noqa: PLC0415
     from runner.session import Sink, new_run_id  # noqa: PLC0415
 
     here, masker = session.find(None), session.masker
@@ -198,20 +216,18 @@ def _execute(
     began = time.monotonic()
     with watched(stop, wanted=_is_watched(asked)) as (speak, views):
         console = Console(speak, painter(), quiet=asked.quiet, verbosity=asked.verbose)
-        sinks: list[Sink] = [*(sink for sink in (report, job) if sink), *views, console]
+        written = [sink for sink in (report, job) if sink]
+        turns = [InTurn(sink, past.seq) for sink in written] if asked.jobs > 1 else []
+        sinks: list[Sink] = [*(turns or written), *views, console]
         summary = session.run(
             plan,
             sinks,
             run_id=run.id if run else new_run_id(plan.started),
             journal=run.journal if run else None,
             past=past,
+            overlap=_overlap(asked, plan, catalogue),
         )
-    for written in (report, job):
-        if written and session.broken is None:
-            try:
-                written.close(summary)
-            except OSError as error:
-                session.broken = error
+    _end_reports(written, turns, summary, session)
     for line in _close(summary, session, run):
         say(f"error: {line}")
     go_on = run is not None and summary.exit_code != ExitCode.OK
@@ -225,8 +241,37 @@ def _execute(
     return summary
 
 
+def _overlap(asked: Asked, plan: Plan, catalogue: Catalogue) -> Overlap | None:
+    if asked.jobs == 1:
+        return None
+    from runner.execution import Overlap  # noqa: PLC0415
+    from runner.planning.order import order_of  # noqa: PLC0415  (for such runs alone)
+
+    return Overlap(asked.jobs, order_of(plan, catalogue).waits)
+
+
+def _end_reports(
+    reports: list[JsonLines], turns: list[InTurn], summary: Summary, session: Session
+) -> None:
+    """Write what waits for its turn, and the trailers; a trouble is the session's."""
+    if session.broken is not None:
+        return
+    try:
+        for turn in turns:
+            turn.close()
+        for report in reports:
+            report.close(summary)
+    except OSError as error:
+        session.broken = error
+
+
 def _command_to_go_on(asked: Asked, plan: Plan, run_id: str) -> str:
-    options = ["--state-dir", asked.state_dir] if asked.state_dir else []
+    options = [
+        word
+        for option, (name, default) in _KEPT_TO_GO_ON.items()
+        if (value := getattr(asked, name)) != default
+        for word in (option, str(value))
+    ]
     playbook = "-" if plan.file == "<stdin>" else plan.file
     return shlex.join(["keitaro-runner", "run", playbook, "--resume", run_id, *options])
 

@@ -2,6 +2,7 @@
 
 from runner.execution.engine import run
 from runner.execution.outside import Clock, Outside
+from runner.execution.overlap import Overlap
 from runner.execution.pacing import Pacer
 
-__all__ = ["Clock", "Outside", "Pacer", "run"]
+__all__ = ["Clock", "Outside", "Overlap", "Pacer", "run"]

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, assert_never
+from typing import assert_never
 
 from runner import inputs
 from runner.errors import RunnerError
 from runner.execution.calls import Caller, save_value
+from runner.execution.envelopes import Value, blank, fail, outcome, why
 from runner.execution.loops import each
 from runner.execution.outside import Outside, StepError, stamp
+from runner.execution.overlap import ONE_BY_ONE, Overlap, in_order
 from runner.execution.requests import find_tracker
-from runner.execution.scope import At, Scope, both, holds, render
+from runner.execution.scope import At, Scope, all_of, both, holds, render
 from runner.execution.tally import Tally
-from runner.model import ItemFinished, Json, LoopFinished, LoopStarted, Phase, StepStarted, Summary
+from runner.model import (
+    ItemFinished,
+    Json,
+    LoopFinished,
+    LoopStarted,
+    Phase,
+    StepFinished,
+    StepStarted,
+    Summary,
+)
 from runner.planning import Block, Call, Include, Plan, SetValues, Step, destroys
 from runner.templating import TemplateError
 
-# What a step gives to those after it: an envelope, or what stands in its place.
-Value = dict[str, Any]
 
-
-def run(plan: Plan, outside: Outside, run_id: str) -> Summary:
+def run(plan: Plan, outside: Outside, run_id: str, overlap: Overlap = ONE_BY_ONE) -> Summary:
     """Run a plan; each event goes out at once.
 
+    Its steps come one after the other, or as `overlap` allows.
     Failures of steps are envelopes and counted in the summary, and so is what breaks the run off:
     the calls under way are ended then, and the summary's `crash` is the reason. Raises RunnerError
     where the run's tracker cannot be found.
@@ -34,7 +43,7 @@ def run(plan: Plan, outside: Outside, run_id: str) -> Summary:
     scope: Scope = {"run": about, "tracker": {"name": here.name, "url": here.url}}
     engine = _Playbook(plan, outside, tally, scope, plan.inputs, tracker=None, outer=At())
     try:
-        engine.run(top=True)
+        engine.run(overlap)
     except KeyboardInterrupt:
         tally.summary.interrupted = True
         tally.break_off("stopped")
@@ -68,10 +77,16 @@ class _Playbook:
         self._scope: Scope = {**scope, "inputs": dict(given.values), "vars": {}, "steps": {}}
         self.outputs: dict[str, Json] = {}
 
-    def run(self, *, top: bool = False) -> bool | None:
-        """Run the steps, then `finally`, then compute the outputs; give the success of all."""
+    def run(self, overlap: Overlap | None = None) -> bool | None:
+        """Run the steps, then `finally`, then compute the outputs; give the success of all.
+
+        `overlap` is for the playbook that was started.
+        """
         self._compute_vars()
-        success = self._list(self._plan.steps, self._scope, self._outer, top=top)
+        if overlap is not None:
+            success = self._top(overlap)
+        else:
+            success = self._list(self._plan.steps, self._scope, self._outer)
         success = both(success, self._last(success))
         if success:
             self._compute_outputs()
@@ -113,42 +128,58 @@ class _Playbook:
     # -- steps ----------------------------------------------------------------------------------
 
     def _list(
-        self,
-        steps: Sequence[Step],
-        scope: Scope,
-        outer: At,
-        *,
-        keep_all: bool = False,
-        top: bool = False,
+        self, steps: Sequence[Step], scope: Scope, outer: At, *, keep_all: bool = False
     ) -> bool | None:
         """Run steps in order, up to one that fails and does not say to go on."""
-        success: bool | None = True
-        for number, step in enumerate(steps, start=1):
+        outcomes: set[bool | None] = set()
+        for step in steps:
             if self._is_stopping():
                 self._tally.summary.interrupted = True
-                self._tally.summary.not_run += len(steps) - number + 1 if top else 0
-                return both(success, None)
-            at = outer.step(step.label)
-            if top:
-                self._tally.emit(StepStarted(at.key, step.label, number, len(steps)))
-            value = self._step(step, scope, at)
+                outcomes.add(None)
+                break
+            value = self._step(step, scope, outer.step(step.label))
             if step.name and (keep_all or self._plan.keeps(step.name)):
                 scope["steps"][step.name] = value
-            if value["success"] is not True:
-                success = both(success, value["success"])
-                if step.on_error == "stop":
-                    if top:
-                        self._tally.summary.not_run += len(steps) - number
-                    break
-        return success
+            outcomes.add(value["success"])
+            if value["success"] is not True and step.on_error == "stop":
+                break
+        return all_of(outcomes)
+
+    def _top(self, overlap: Overlap) -> bool | None:
+        """Run the steps of the playbook that was started, as many at a time as may be."""
+        steps = self._plan.steps
+        outcomes: set[bool | None] = set()
+        begun: set[int] = set()
+
+        def work(number: int) -> bool:
+            if self._is_stopping():
+                self._tally.summary.interrupted = True
+                outcomes.add(None)
+                return False
+            begun.add(number)
+            step = steps[number]
+            at = At(top=number + 1).step(step.label)
+            self._tally.emit(StepStarted(at.key, step.label, number + 1, len(steps)))
+            value = self._step(step, self._scope, at)
+            self._tally.emit(StepFinished(at.key, number + 1))
+            if self._plan.keeps(step.name):
+                self._scope["steps"][step.name] = value
+            outcomes.add(value["success"])
+            return value["success"] is True or step.on_error == "continue"
+
+        try:
+            in_order(len(steps), overlap, work)
+        finally:
+            self._tally.summary.not_run += len(steps) - len(begun)
+        return all_of(outcomes)
 
     def _step(self, step: Step, scope: Scope, at: At) -> Value:
         if step.loop is None:
             return self._once(step, scope, at)
         try:
             if step.when is not None and not step.when_each and not holds(step.when, scope):
-                skipped = self._skip(step, at, _why(step))
-                return {"results": [], "count": 0, **_outcome(True, skipped["skipped"])}
+                skipped = self._skip(step, at, why(step))
+                return {"results": [], "count": 0, **outcome(True, skipped["skipped"])}
             items, workers = self._items(step, scope)
             self._check_destroys(step, len(items))
         except StepError as error:
@@ -182,28 +213,26 @@ class _Playbook:
         name = step.loop.name if step.loop else "item"
         kept = self._plan.keeps(step.name)
         results: list[Value | None] = [None] * len(items) if kept else []
-        success: list[bool | None] = [True]
+        outcomes: set[bool | None] = set()
 
         def work(index: int) -> bool:
             if self._is_stopping():
                 self._tally.summary.interrupted = True
-                success[0] = both(success[0], None)
+                outcomes.add(None)
                 return False
             inner = {**scope, name: items[index], "index": index}
             value = self._once(step, inner, at.item(index))
             self._tally.emit(ItemFinished(at.key))
             if kept:
                 results[index] = value
-            if value["success"] is not True:
-                success[0] = both(success[0], value["success"])
-                return step.on_error == "continue"
-            return True
+            outcomes.add(value["success"])
+            return value["success"] is True or step.on_error == "continue"
 
         self._tally.emit(LoopStarted(at.key, len(items), workers))
         each(len(items), workers, work)
         self._tally.emit(LoopFinished(at.key))
         done = [value for value in results if value is not None]
-        return {"results": done, "count": len(items), **_outcome(success[0])}
+        return {"results": done, "count": len(items), **outcome(all_of(outcomes))}
 
     def _once(self, step: Step, scope: Scope, at: At) -> Value:
         """One step without its loop, or one iteration of it."""
@@ -215,7 +244,7 @@ class _Playbook:
         scope = {**scope, "_at": at.key}
         try:
             if past is None and self._is_skipped(step, scope):
-                return self._skip(step, at, _why(step))
+                return self._skip(step, at, why(step))
             return self._work(step, scope, at)
         except StepError as error:
             return self._failed(step, at, error)
@@ -248,7 +277,7 @@ class _Playbook:
         try:
             digest, restored = self._caller.make(call, at, scope, envelope, self._tracker)
         except StepError as error:
-            _fail(envelope, error)
+            fail(envelope, error)
         if restored:
             self._tally.restore(at)
             return envelope
@@ -261,14 +290,14 @@ class _Playbook:
         if work.save is not None:
             mine = {**scope, "values": values}
             save_value(self._outside, work.save, mine, values)
-        return {"values": values, **_outcome(True)}
+        return {"values": values, **outcome(True)}
 
     def _block(self, step: Step, block: Block, scope: Scope, at: At) -> Value:
         inner = {**scope, "steps": dict(scope["steps"])}
         keep_all = self._plan.keeps(step.name)
         success = self._list(block.steps, inner, at, keep_all=keep_all)
         own = {s.name: inner["steps"][s.name] for s in block.steps if s.name in inner["steps"]}
-        return {"steps": own if keep_all else {}, **_outcome(success)}
+        return {"steps": own if keep_all else {}, **outcome(success)}
 
     def _include(self, work: Include, scope: Scope, at: At) -> Value:
         values = render(work.inputs, scope, "inputs")
@@ -291,7 +320,7 @@ class _Playbook:
             success = playbook.run()
         except RunnerError as error:
             raise StepError("template", error.message, error.hint) from error
-        return {"outputs": playbook.outputs, **_outcome(success)}
+        return {"outputs": playbook.outputs, **outcome(success)}
 
     # -- envelopes ------------------------------------------------------------------------------
 
@@ -304,43 +333,10 @@ class _Playbook:
 
     def _failed(self, step: Step, at: At, error: StepError) -> Value:
         envelope = self._blank(step, at)
-        _fail(envelope, error)
+        fail(envelope, error)
         self._tally.finish(at, step.work, envelope)
         return envelope
 
     def _blank(self, step: Step, at: At) -> Value:
-        operation = step.work.operation if isinstance(step.work, Call) else None
-        place = step.place
-        return {
-            "run": self._tally.summary.run,
-            "seq": 0,
-            "step": at.label,
-            "index": at.index,
-            "tracker": self._scope["tracker"]["name"],
-            "source": f"{place.file}:{place.line}:{place.column}",
-            "resource": operation.resource if operation else None,
-            "operation": operation.name if operation else None,
-            "request": None,
-            "status": None,
-            "success": None,
-            "skipped": None,
-            "data": None,
-            "count": None,
-            "error": None,
-            "attempts": 0,
-            "started_at": stamp(self._outside.clock.now()),
-            "duration_ms": 0,
-        }
-
-
-def _fail(envelope: Value, error: StepError) -> None:
-    envelope["success"] = False
-    envelope["error"] = error.failure.as_dict()
-
-
-def _why(step: Step) -> str:
-    return f"when: {' '.join(step.when.source.split())} is false" if step.when else ""
-
-
-def _outcome(success: bool | None, skipped: str | None = None) -> Value:
-    return {"success": success, "skipped": skipped}
+        run, tracker = self._tally.summary.run, self._scope["tracker"]["name"]
+        return blank(step, at, run, tracker, stamp(self._outside.clock.now()))

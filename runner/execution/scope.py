@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,22 +20,24 @@ class At:
     """A step's place in the run.
 
     `label` is the same for each iteration, `key` unlike any other's, `indexes` the iterations
-    of the loops around it, the outermost first.
+    of the loops around it, the outermost first; `top` is the number of the playbook's step that
+    it is, or is in, and 0 below `finally`.
     """
 
     label: str = ""
     key: str = ""
     indexes: tuple[int, ...] = ()
+    top: int = 0
 
     def step(self, own: str) -> At:
         """The place of a step below this one."""
         if not self.label:
-            return At(own, own, self.indexes)
-        return At(f"{self.label}.{own}", f"{self.key}.{own}", self.indexes)
+            return At(own, own, self.indexes, self.top)
+        return At(f"{self.label}.{own}", f"{self.key}.{own}", self.indexes, self.top)
 
     def item(self, index: int) -> At:
         """The place of one iteration of this step."""
-        return At(self.label, f"{self.key}[{index}]", (*self.indexes, index))
+        return At(self.label, f"{self.key}[{index}]", (*self.indexes, index), self.top)
 
     @property
     def index(self) -> Json:
@@ -80,8 +82,13 @@ def holds(condition: Condition, scope: Mapping[str, Any]) -> bool:
     return value
 
 
-def both(one: bool | None, other: bool | None) -> bool | None:
-    """The success of two together: a failure is one, else what is unknown stays so."""
-    if one is False or other is False:
+def all_of(outcomes: Collection[bool | None]) -> bool | None:
+    """The success of several together: a failure is one, else what is unknown stays so."""
+    if False in outcomes:
         return False
-    return None if one is None or other is None else True
+    return None if None in outcomes else True
+
+
+def both(one: bool | None, other: bool | None) -> bool | None:
+    """The success of two together."""
+    return all_of((one, other))

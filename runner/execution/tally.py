@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -34,6 +35,7 @@ class Tally:
         self._lock = threading.RLock()
         self._seq = seq
         self._destroyed = 0
+        self._failed_at = sys.maxsize + 1
         self._under_way: dict[str, tuple[At, Call, dict[str, Json]]] = {}
         # Set once the run was broken off: what threads still do is no part of it any more.
         self.is_over = False
@@ -97,7 +99,7 @@ class Tally:
         self._seq += 1
         envelope["seq"] = self._seq
         self._count(at, work, envelope)
-        self._emit(Finished(at.key, envelope, digest=digest))
+        self._emit(Finished(at.key, envelope, digest=digest, top=at.top))
 
     def close(self) -> Summary:
         """The summary, with the exit code that it comes to."""
@@ -130,8 +132,10 @@ class Tally:
             summary.changed += 1
             if len(summary.written) < MAX_NAMED:
                 summary.written.append(describe(at, work, envelope))
-        if not envelope["success"] and summary.first_failure is None:
-            summary.first_failure = envelope
+        # Of steps that overlap the first in the playbook, whichever of them was faster.
+        place = at.top or sys.maxsize
+        if not envelope["success"] and place < self._failed_at:
+            summary.first_failure, self._failed_at = envelope, place
 
 
 def _has_changed(work: Work, envelope: Mapping[str, Any]) -> bool:

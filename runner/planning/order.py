@@ -111,7 +111,10 @@ class _Shelf:
         for touch in sorted(facts.touches):
             for number, other in self._near(touch):
                 if _collide(other, touch):
-                    found.setdefault(number, _shown(other, touch))
+                    why = _shown(other, touch)
+                    # That both touch the same entity says more than that they touch its parts.
+                    if " of " in found.get(number, " of "):
+                        found[number] = why
         return found
 
     def _near(self, touch: Touch) -> Iterator[tuple[int, Touch]]:

@@ -24,6 +24,7 @@ from runner.model import (
     LoopStarted,
     Phase,
     Retrying,
+    StepFinished,
     StepStarted,
 )
 from runner.report.drawing import clean
@@ -77,6 +78,8 @@ class View:
         self._lock = threading.Lock()
         self._began = now
         self._step = ""
+        self._steps: dict[int, str] = {}
+        self._total = self._over = 0
         self._calls: dict[str, _Call] = {}
         self._slots = 1
         self._loops: dict[str, _Loop] = {}
@@ -91,7 +94,14 @@ class View:
     def _take(self, event: Event, now: float) -> None:
         match event:
             case StepStarted():
-                self._step = f"step {event.number} of {event.total}  {event.title}"
+                self._steps[event.number] = event.title
+                self._total = event.total
+                self._name_steps()
+            case StepFinished():
+                self._steps.pop(event.number, None)
+                self._over += 1
+                if self._steps:
+                    self._name_steps()
             case Phase() if not any("." in key for key in event.last):
                 self._step = "finally"
             case LoopStarted():
@@ -110,6 +120,14 @@ class View:
                 self._calls.pop(event.key, None)
                 self._failed += outcome_of(event.envelope) == "failed"
                 self._unknown += outcome_of(event.envelope) == "unknown"
+
+    def _name_steps(self) -> None:
+        """The step under way, or how many are where several may be."""
+        if len(self._steps) > 1:
+            self._step = f"{self._over} of {self._total} steps done, {len(self._steps)} under way"
+        else:
+            for number, title in self._steps.items():
+                self._step = f"step {number} of {self._total}  {title}"
 
     def _started(self, event: CallStarted, now: float) -> None:
         known = self._calls.get(event.key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -438,6 +439,7 @@ def cli(folder: Path) -> Command:
     def run(*args: str, stdin: str = "") -> Said:
         out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
         source = io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")
+        collected = gc.get_threshold()
         with (
             redirect_stdout(out),
             redirect_stderr(err),
@@ -446,6 +448,7 @@ def cli(folder: Path) -> Command:
             pytest.raises(SystemExit) as ended,
         ):
             main()
+        gc.set_threshold(*collected)
         texts = []
         for stream in (out, err):
             stream.flush()

@@ -259,7 +259,7 @@ def test_every_field_is_there(name: str) -> None:
 def _kinds_in_code() -> set[str]:
     """The types that failures are made with, as they stand in the source."""
     found = {kind.value for kind in (*FailureType, *FaultKind)}
-    places = {"StepError": 0, "Failure": 0, "_fail": 1}
+    places = {"StepError": 0, "Failure": 0, "fail_call": 1}
     for path in Path(str(runner.__file__)).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

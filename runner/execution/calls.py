@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from runner.answers import judge
 from runner.errors import RunnerError
+from runner.execution.after import After, answer, fail_call, save_value
 from runner.execution.outside import Outside, StepError
 from runner.execution.past import InDoubt
 from runner.execution.requests import build_request, find_tracker
-from runner.execution.scope import At, Scope, holds, render, render_seconds
+from runner.execution.scope import At, Scope, holds, render_seconds
+from runner.execution.shelf import Shelf
 from runner.execution.tally import Tally
 from runner.model import (
     CallStarted,
     Effect,
-    Failure,
     Intent,
     Json,
     Reach,
@@ -23,7 +23,7 @@ from runner.model import (
     Retrying,
     Verdict,
 )
-from runner.planning import Call, Condition, Save
+from runner.planning import Call
 from runner.retries import delay, is_worth_repeating
 from runner.templating import Templates
 
@@ -39,9 +39,10 @@ _DOUBT_HINT = "look at the tracker, then resume with --in-doubt STEP=done, retry
 class Caller:
     """Makes the calls of one playbook."""
 
-    def __init__(self, outside: Outside, templates: Templates, tally: Tally) -> None:
+    def __init__(self, outside: Outside, templates: Templates, tally: Tally, shelf: Shelf) -> None:
+        self._shelf = shelf
         self._outside = outside
-        self._templates = templates
+        self._after = After(templates)
         self._tally = tally
 
     def make(
@@ -76,7 +77,12 @@ class Caller:
         if not self._is_settled(call, at, request, digest, envelope):
             if changes:
                 self._intend(call, at, request, digest, reach.name)
-            again = self._send(call, at.key, reach, request, envelope)
+                with self._shelf.cleared(reach.url):
+                    again = self._send(call, at.key, reach, request, envelope)
+            elif call.cache:
+                self._ask_once(call, at.key, reach, request, envelope)
+            else:
+                again = self._send(call, at.key, reach, request, envelope)
         self._judge_after(call, scope, envelope, again)
         return digest, False
 
@@ -91,10 +97,10 @@ class Caller:
         if call.until is not None and envelope["success"] and again is not None:
             self._until(call, scope, envelope, again)
         if envelope["success"]:
-            self._expect(call, scope, envelope)
+            self._after.expect(call, scope, envelope)
         if envelope["success"] and call.save is not None:
             try:
-                mine = {**scope, **_answer(envelope)}
+                mine = {**scope, **answer(envelope)}
                 save_value(self._outside, call.save, mine, envelope["data"])
             except StepError as error:
                 envelope["success"] = False
@@ -204,6 +210,19 @@ class Caller:
         send()
         return send
 
+    def _ask_once(
+        self, call: Call, key: str, reach: Reach, request: Request, envelope: dict[str, Json]
+    ) -> None:
+        """Take the answer to the same request if there is one, else send it and keep what comes."""
+        with self._shelf.place(reach.url, request) as place:
+            if place.kept is not None:
+                _note(envelope, place.kept)
+                envelope["cached"] = True
+                return
+            self._send(call, key, reach, request, envelope)
+            if envelope["success"]:
+                place.kept = Verdict(True, envelope["status"], envelope["data"])
+
     def _is_stopping(self) -> bool:
         return self._outside.stopping() and not self._tally.shielded
 
@@ -235,59 +254,20 @@ class Caller:
             return
         every = render_seconds(until.every, scope, "every")
         for attempt in range(until.attempts):
-            if holds(until.condition, {**scope, **_answer(envelope)}):
+            if holds(until.condition, {**scope, **answer(envelope)}):
                 return
             if attempt < until.attempts - 1:
                 self._sleep(every)
                 again()
                 if not envelope["success"]:
                     return
-        said = self._false(until.condition, {**scope, **_answer(envelope)})
-        _fail(
+        said = self._after.false(until.condition, {**scope, **answer(envelope)})
+        fail_call(
             envelope,
             "until",
             f"after {until.attempts} attempts {said}",
             "raise attempts or every, or look at what holds it up",
         )
-
-    def _expect(self, call: Call, scope: Scope, envelope: dict[str, Json]) -> None:
-        if not call.expect:
-            return
-        mine = {**scope, **_answer(envelope)}
-        try:
-            failed = [condition for condition in call.expect if not holds(condition, mine)]
-        except StepError as error:
-            _fail(envelope, "expectation", error.failure.message, error.failure.hint)
-            return
-        if failed:
-            said = "; ".join(self._false(condition, mine) for condition in failed)
-            _fail(envelope, "expectation", said, "the call itself succeeded: what it did is done")
-
-    def _false(self, condition: Condition, scope: Mapping[str, Any]) -> str:
-        sides = ""
-        if condition.expression is not None:
-            sides = self._templates.sides(condition.source, scope)
-        line = condition.place.line
-        return f"{condition.source} is false (line {line})" + (f": {sides}" if sides else "")
-
-
-def save_value(outside: Outside, save: Save, scope: Mapping[str, Any], default: Json) -> None:
-    """Write what a step saves. Raises StepError."""
-    to = render(save.to, scope, "save")
-    value = default if save.value is None else render(save.value, scope, "save")
-    try:
-        value = outside.past.reveal(value)
-    except RunnerError as error:
-        raise StepError("hidden", f"save: {error.message}", error.hint) from error
-    try:
-        if not isinstance(to, str):
-            raise ValueError(f"{to!r:.80} is no file name")
-        outside.save(to, save.form, value, save.columns)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise StepError(
-            "save", f"cannot write {to}: {reason}", "the call itself succeeded"
-        ) from error
 
 
 def _check_digest(key: str, then: str, now: str) -> None:
@@ -333,12 +313,3 @@ def _note(envelope: dict[str, Json], verdict: Verdict) -> None:
     envelope["data"] = data
     envelope["count"] = len(data) if isinstance(data, list) else None
     envelope["error"] = None if verdict.error is None else verdict.error.as_dict()
-
-
-def _fail(envelope: dict[str, Json], kind: str, message: str, hint: str) -> None:
-    envelope["success"] = False
-    envelope["error"] = Failure(kind, message, hint, status=envelope["status"]).as_dict()
-
-
-def _answer(envelope: Mapping[str, Json]) -> dict[str, Json]:
-    return {"data": envelope["data"], "status": envelope["status"], "envelope": envelope}

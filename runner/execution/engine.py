@@ -7,13 +7,15 @@ from typing import assert_never
 
 from runner import inputs
 from runner.errors import RunnerError
-from runner.execution.calls import Caller, save_value
+from runner.execution.after import save_value
+from runner.execution.calls import Caller
 from runner.execution.envelopes import Value, blank, fail, outcome, why
-from runner.execution.loops import each
+from runner.execution.loops import each, items_of
 from runner.execution.outside import Outside, StepError, stamp
 from runner.execution.overlap import ONE_BY_ONE, Overlap, in_order
 from runner.execution.requests import find_tracker
 from runner.execution.scope import At, Scope, all_of, both, holds, render
+from runner.execution.shelf import Shelf
 from runner.execution.tally import Tally
 from runner.model import (
     ItemFinished,
@@ -41,7 +43,9 @@ def run(plan: Plan, outside: Outside, run_id: str, overlap: Overlap = ONE_BY_ONE
     here = outside.find(None)
     about = {"id": run_id, "started_at": stamp(plan.started)}
     scope: Scope = {"run": about, "tracker": {"name": here.name, "url": here.url}}
-    engine = _Playbook(plan, outside, tally, scope, plan.inputs, tracker=None, outer=At())
+    engine = _Playbook(
+        plan, outside, tally, scope, plan.inputs, tracker=None, outer=At(), shelf=Shelf()
+    )
     try:
         engine.run(overlap)
     except KeyboardInterrupt:
@@ -67,13 +71,15 @@ class _Playbook:
         *,
         tracker: str | None,
         outer: At,
+        shelf: Shelf,
     ) -> None:
         self._plan = plan
+        self._shelf = shelf
         self._outside = outside
         self._tally = tally
         self._tracker = tracker
         self._outer = outer
-        self._caller = Caller(outside, plan.templates, tally)
+        self._caller = Caller(outside, plan.templates, tally, shelf)
         self._scope: Scope = {**scope, "inputs": dict(given.values), "vars": {}, "steps": {}}
         self.outputs: dict[str, Json] = {}
 
@@ -180,27 +186,11 @@ class _Playbook:
             if step.when is not None and not step.when_each and not holds(step.when, scope):
                 skipped = self._skip(step, at, why(step))
                 return {"results": [], "count": 0, **outcome(True, skipped["skipped"])}
-            items, workers = self._items(step, scope)
+            items, workers = items_of(step.loop, scope)
             self._check_destroys(step, len(items))
         except StepError as error:
             return {"results": [], "count": 0, **self._failed(step, at, error)}
         return self._loop(step, scope, at, items, workers)
-
-    def _items(self, step: Step, scope: Scope) -> tuple[list[Json], int]:
-        loop = step.loop
-        if loop is None:
-            return [], 1
-        items = render(loop.items, scope, "for_each")
-        if not isinstance(items, list):
-            raise StepError(
-                "template",
-                f"for_each: {items!r:.80} is no list",
-                "name a list; of a mapping take its items(), or one of its fields",
-            )
-        workers = render(loop.concurrency, scope, "concurrency")
-        if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= 64:
-            raise StepError("template", f"concurrency: {workers!r:.80} is not from 1 to 64")
-        return items, workers
 
     def _check_destroys(self, step: Step, count: int) -> None:
         """A loop that is known to destroy too much is refused before its first item."""
@@ -314,7 +304,14 @@ class _Playbook:
         tracker, reach = find_tracker(work.tracker, scope, self._outside, self._tracker)
         inner = {"run": scope["run"], "tracker": {"name": reach.name, "url": reach.url}}
         playbook = _Playbook(
-            work.plan, self._outside, self._tally, inner, given, tracker=tracker, outer=at
+            work.plan,
+            self._outside,
+            self._tally,
+            inner,
+            given,
+            tracker=tracker,
+            outer=at,
+            shelf=self._shelf,
         )
         try:
             success = playbook.run()

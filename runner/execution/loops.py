@@ -5,6 +5,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from runner.execution.outside import StepError
+from runner.execution.scope import Scope, render
+from runner.model import Json
+from runner.planning import Loop
+
+
+def items_of(loop: Loop, scope: Scope) -> tuple[list[Json], int]:
+    """The items, and how many of them at a time. Raises StepError."""
+    items = render(loop.items, scope, "for_each")
+    if not isinstance(items, list):
+        raise StepError(
+            "template",
+            f"for_each: {items!r:.80} is no list",
+            "name a list; of a mapping take its items(), or one of its fields",
+        )
+    workers = render(loop.concurrency, scope, "concurrency")
+    if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= 64:
+        raise StepError("template", f"concurrency: {workers!r:.80} is not from 1 to 64")
+    return items, workers
+
 
 def each(count: int, workers: int, work: Callable[[int], bool]) -> None:
     """Call `work` with 0, 1, … until it gives false, with at most `workers` calls at a time.

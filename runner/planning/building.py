@@ -164,6 +164,7 @@ class _Builder:
             timeout=self._optional(step.get("timeout", self._defaults.get("timeout"))),
             tracker=self._optional(step.get("tracker", self._defaults.get("tracker"))),
             save=self._save(step),
+            cache=step.get("cache") is True,
         )
 
     def _params(self, step: Map, trail: Trail, operation: Operation) -> Renderer:

@@ -56,6 +56,7 @@ class Needs(NamedTuple):
 class Call(NamedTuple):
     """One call of the API. `retries` is how often it may be tried again where that is safe.
 
+    `cache` says that the answer to the same call earlier in the run will do.
     `body_fields` are the fields of the body as far as they are written out.
     """
 
@@ -71,6 +72,7 @@ class Call(NamedTuple):
     timeout: Renderer | None
     tracker: Renderer | None
     save: Save | None
+    cache: bool
 
 
 class SetValues(NamedTuple):

@@ -72,6 +72,8 @@ class Console:
                 yield clean(asked)
         elif self._verbosity:
             yield clean(f"{envelope['source']}  {asked}".rstrip())
+        if envelope.get("cached") and self._verbosity:
+            yield "not sent: the run had the answer already"
         if envelope.get("settled") and self._verbosity:
             yield f"was in doubt: {clean(envelope['settled'])}"
         if self._verbosity > 1:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runner.catalogue import Operation
 from runner.errors import RunnerError
-from runner.model import Json
+from runner.model import Effect, Json
 from runner.playbook import Map, Trail, read
 from runner.templating.expressions import nearest
 from runner.templating.text import OPEN, is_whole
@@ -40,7 +40,19 @@ class CallChecker:
             self._id(step, trail, operation)
             self._params(step, trail, operation)
             self._body(step, trail, operation, names)
+        if step.get("cache") is True:
+            self._cache(step, trail, operation)
         return operation
+
+    def _cache(self, step: Map, trail: Trail, operation: Operation | None) -> None:
+        if "until" in step:
+            message, hint = "'cache' does not go with until", "until asks anew each time"
+        elif operation is not None and operation.effect is not Effect.READS:
+            message = f"{operation} changes something, so its answer cannot be an earlier one"
+            hint = "take cache out"
+        else:
+            return
+        self._notes.add("KP221", message, hint, path=(*trail, "cache"), key=True)
 
     # -- resource and operation -----------------------------------------------------------------
 

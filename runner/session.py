@@ -19,7 +19,7 @@ from runner.errors import RunnerError
 from runner.execution.past import Past
 from runner.journal import Writer
 from runner.masking import Masker
-from runner.model import Event, Finished, Intent, Json, Reach, Request, Retrying, Summary
+from runner.model import Event, Finished, Intent, Json, Phase, Reach, Request, Retrying, Summary
 from runner.passing import PassedOn
 from runner.planning import Plan
 from runner.saving import save
@@ -31,6 +31,8 @@ Trail = tuple[str | int, ...]
 
 
 _SHORT_SLEEP = 0.1
+# The events that may hold a secret, or belong into the journal.
+_TELLING = (Finished, Intent, Retrying, Phase)
 _sorted = json.JSONEncoder(sort_keys=True).encode
 
 
@@ -155,9 +157,11 @@ class Session:
 
     def _emitter(self, journal: Writer | None, sinks: list[Sink]) -> Callable[[Event], None]:
         def emit(event: Event) -> None:
-            masked = self._mask(event)
-            if journal is not None:
-                self._to_journal(journal, masked)
+            masked = event
+            if isinstance(event, _TELLING):
+                masked = self._mask(event)
+                if journal is not None:
+                    self._to_journal(journal, masked)
             for sink in list(sinks):
                 try:
                     sink(masked)
@@ -176,7 +180,7 @@ class Session:
             if isinstance(event, Intent):
                 raise
 
-    def _mask(self, event: Event) -> Event:
+    def _mask(self, event: Finished | Intent | Retrying | Phase) -> Event:
         if isinstance(event, Finished):
             line, masked = self.masker.both(event.envelope)
             data = event.envelope["data"]

@@ -34,7 +34,9 @@ class Words:
 
     def are_in(self, text: str) -> bool:
         """Whether there is a word in the text, be it within another."""
-        return any(self._first(found[0]) for found in self._long.finditer(text))
+        return bool(self._known) and any(
+            self._first(found[0]) for found in self._long.finditer(text)
+        )
 
     def hide(self, text: str) -> str:
         """The text with the words masked."""

@@ -90,6 +90,8 @@ class Document:
         The length never runs past the end of the line.
         """
         line, column = self._line_column(offset)
+        if length == 1:
+            return Place(self.file, line, column, 1)
         rest = len(self.line(line)) - column + 1
         if length is None:
             length = self.end(offset) - offset

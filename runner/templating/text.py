@@ -31,8 +31,14 @@ def has_expression(text: str) -> bool:
     return OPEN in text
 
 
+# A text that is one expression without quotes and braces, as most are.
+_WHOLE = re.compile(r"\$\{\{([^{}'\"]*)\}\}")
+
+
 def split_text(text: str) -> list[Segment]:
     """The parts of a text in order, escapes undone. Raises UnclosedError."""
+    if whole := _WHOLE.fullmatch(text):
+        return [Segment(whole[1], 0, code=True)]
     parts: list[Segment] = []
     literal = ""
     begin = at = 0

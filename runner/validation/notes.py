@@ -8,7 +8,7 @@ from typing import Any
 from runner.model import Json, Severity
 from runner.playbook import Document, Trail
 from runner.shapes import Mismatch, Shape
-from runner.templating import Expression, Reference, TemplateError, Templates, split_text
+from runner.templating import Reference, TemplateError, Templates, split_text
 from runner.templating.text import OPEN, Segment, UnclosedError, is_whole, without_dollar
 from runner.validation.names import Names
 
@@ -79,8 +79,8 @@ class Notes:
         found = [
             (key, (*trail, key, *inner))
             for key in keys
-            if not isinstance(values.get(key), dict)
-            for text, inner in leaves(values.get(key), ())
+            if key in values and not isinstance(values[key], dict)
+            for text, inner in leaves(values[key], ())
             if OPEN in text and len(inner) < 2
         ]
         for key, path in found:
@@ -149,7 +149,6 @@ class Notes:
     def _expression(
         self, segment: Segment, text: str, path: Trail, names: Names
     ) -> Sequence[Reference]:
-        offset = self._spot(path, text, segment.offset)
         try:
             expression = self.templates.expression(segment.text)
         except TemplateError as error:
@@ -158,30 +157,26 @@ class Notes:
                 error.message,
                 error.hint,
                 path=path,
-                offset=offset,
+                offset=self._spot(path, text, segment.offset),
                 length=len(segment.text) + 5,
             )
             return ()
-        self._references(expression, path, offset + len(OPEN), names)
-        return expression.references
-
-    def _references(self, expression: Expression, path: Trail, offset: int, names: Names) -> None:
         for reference in expression.references:
             trouble = names.trouble(reference)
-            if trouble is None:
-                continue
-            code, message, hint, severity = trouble
-            shown = str(reference)
-            at = max(expression.source.find(shown), 0)
-            self.add(
-                code,
-                message,
-                hint,
-                path=path,
-                offset=offset + at,
-                length=len(shown),
-                severity=severity,
-            )
+            if trouble is not None:
+                shown = str(reference)
+                at = len(OPEN) + max(expression.source.find(shown), 0)
+                code, message, hint, severity = trouble
+                self.add(
+                    code,
+                    message,
+                    hint,
+                    path=path,
+                    offset=self._spot(path, text, segment.offset) + at,
+                    length=len(shown),
+                    severity=severity,
+                )
+        return expression.references
 
     def _without_dollar(self, text: str, path: Trail, names: Names) -> None:
         """`{{ inputs.x }}` that names something of ours was meant as an expression."""

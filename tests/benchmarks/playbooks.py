@@ -69,6 +69,13 @@ def loop(count: int, concurrency: int = 1) -> Iterator[str]:
     yield "    resource: campaign\n    operation: get\n    id: ${{ item }}\n"
 
 
+def apart(count: int) -> Iterator[str]:
+    """As many steps that each read a campaign, none of which waits for another."""
+    yield "version: 1\nname: apart\nsteps:\n"
+    for number in range(1, count + 1):
+        yield f"  - {{resource: campaign, operation: get, id: {number}}}\n"
+
+
 def list_loop(count: int) -> Iterator[str]:
     """As `loop`, with the list in the playbook."""
     yield "version: 1\nname: loop\nsteps:\n  - name: each\n    for_each:\n"

@@ -28,6 +28,7 @@ from runner import __version__
 from runner.errors import RunnerError
 from runner.model import Fault, FaultKind, Reply, Request
 from runner.trackers import Tracker
+from runner.trackers.tracker import TRANSPORTS
 from runner.transport import Limits, Transport
 from runner.transport.faults import RULES, explain
 
@@ -37,6 +38,21 @@ URL = "https://t.example.com/admin_api/v1/campaigns"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 Handler = Callable[[socket.socket, bytes], None]
+
+
+@pytest.fixture(autouse=True, params=TRANSPORTS)
+def carrier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each test is run over each transport; where respx stands in for httpx, over httpx alone."""
+    name: str = request.param
+    if name == "curl":
+        pytest.importorskip("pycurl")
+        if "httpx_only" in request.keywords:
+            pytest.skip("respx stands in for httpx")
+    monkeypatch.setattr(sys.modules[__name__], "TRACKER", replace(TRACKER, transport=name))
+    return name
+
+
+httpx_only = pytest.mark.httpx_only
 
 
 def _answers(*parts: bytes) -> Handler:
@@ -170,6 +186,7 @@ def _with(body: bytes, *headers: str) -> bytes:
 # --- what leaves ------------------------------------------------------------------------------
 
 
+@httpx_only
 @respx.mock
 def test_a_request_leaves_with_key_and_compact_json() -> None:
     """The key is a header, the body compact UTF-8; nothing else is added."""
@@ -204,6 +221,7 @@ def test_a_call_without_a_body_says_so_where_it_must() -> None:
     assert not any(b"Content-" in other for other in others)
 
 
+@httpx_only
 @respx.mock
 def test_a_request_may_bring_its_own_harmless_headers() -> None:
     """A header of the request replaces the usual one."""
@@ -273,6 +291,7 @@ def test_a_header_with_a_line_break_never_leaves() -> None:
     assert server.requests == []
 
 
+@httpx_only
 @respx.mock
 def test_redirects_are_not_followed_and_cookies_not_kept() -> None:
     """A redirect is an answer like any other, and each request stands alone."""
@@ -695,6 +714,7 @@ def test_only_what_cannot_have_left_counts_as_not_sent() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
+@httpx_only
 @respx.mock
 def test_rarer_faults_are_translated_too(error: Exception, kind: FaultKind, sent: bool) -> None:
     """What no test server brings about is simulated."""
@@ -703,6 +723,7 @@ def test_rarer_faults_are_translated_too(error: Exception, kind: FaultKind, sent
     assert (fault.kind, fault.sent) == (kind, sent)
 
 
+@httpx_only
 @respx.mock
 def test_a_bug_is_not_taken_for_a_fault() -> None:
     """Exceptions that are not httpx's pass through, and the client is given back."""

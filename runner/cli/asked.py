@@ -31,6 +31,7 @@ class Asked(NamedTuple):
     state_dir: str | None
     yes: tuple[str, ...]
     max_destroy: int
+    transport: str | None
     rate: float | None
     jobs: int
     preflight: bool

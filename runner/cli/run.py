@@ -26,6 +26,7 @@ from runner.model import Summary
 from runner.planning import Plan
 from runner.report.closing import masked
 from runner.report.console import Console
+from runner.trackers.tracker import TRANSPORTS
 
 if TYPE_CHECKING:
     from runner.execution import Overlap
@@ -41,6 +42,7 @@ _KEPT_TO_GO_ON: Mapping[str, tuple[str, Any]] = {
     "--state-dir": ("state_dir", None), "--report": ("report", None),
     "--trackers": ("trackers_file", None), "--tracker": ("tracker", None),
     "--max-destroy": ("max_destroy", MOST_DESTROYED), "--jobs": ("jobs", 1),
+    "--transport": ("transport", None),
 }  # fmt: skip
 
 
@@ -98,6 +100,11 @@ _KEPT_TO_GO_ON: Mapping[str, tuple[str, Any]] = {
     show_default=True,
     help="How many calls that destroy the run may make.",
 )
+@click.option(
+    "--transport",
+    type=click.Choice(TRANSPORTS),
+    help="What carries the bytes; curl needs the extra of that name.  [default: httpx]",
+)
 @click.option("--rate", type=Rate(), metavar="N/s", help="At most so many calls a second.")
 @click.option(
     "--jobs",
@@ -141,7 +148,9 @@ def _run(asked: Asked, stack: ExitStack) -> int:
     else:
         require_consent(plan, asked.yes)
     stop = stack.enter_context(stop_on_signals())
-    trackers = Trackers(asked.trackers_file, environ, insecure=asked.insecure)
+    trackers = Trackers(
+        asked.trackers_file, environ, insecure=asked.insecure, transport=asked.transport
+    )
     if asked.preflight:
         from runner import preflight  # noqa: PLC0415
 

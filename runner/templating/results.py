@@ -52,13 +52,20 @@ class Plain:
         if depth >= MAX_DEPTH:
             raise TypeError(f"the value is nested more than {MAX_DEPTH} levels deep")
         if isinstance(value, dict):
-            pairs = [(_key(key), self._plain(part, depth + 1)) for key, part in value.items()]
-            size = sum(size for _, (_, size) in pairs)
-            return {key: part for key, (part, _) in pairs}, size + ITEM_COST * (1 + len(pairs))
+            fields: dict[str, Json] = {}
+            size = ITEM_COST * (1 + len(value))
+            for key, part in value.items():
+                fields[_key(key)], own = self._plain(part, depth + 1)
+                size += own
+            return fields, size
         if isinstance(value, list | tuple | set) or hasattr(value, "__next__"):
-            parts = [self._plain(part, depth + 1) for part in value]
-            size = sum(size for _, size in parts)
-            return [part for part, _ in parts], size + ITEM_COST * (1 + len(parts))
+            items: list[Json] = []
+            size = ITEM_COST
+            for part in value:
+                item, own = self._plain(part, depth + 1)
+                items.append(item)
+                size += own + ITEM_COST
+            return items, size
         raise TypeError("this is a function, not a value: call it, with ()")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from typing import NoReturn
@@ -10,9 +11,9 @@ from typing import NoReturn
 from runner.errors import RunnerError
 from runner.trackers import checks
 from runner.trackers.file import TrackersFile, read
-from runner.trackers.tracker import API, TIMEOUT, Tracker
+from runner.trackers.tracker import API, TIMEOUT, TRANSPORTS, Tracker
 
-__all__ = ["API", "DEFAULT", "TIMEOUT", "Tracker", "Trackers", "find"]
+__all__ = ["API", "DEFAULT", "TIMEOUT", "TRANSPORTS", "Tracker", "Trackers", "find"]
 
 DEFAULT = "default"
 
@@ -23,12 +24,20 @@ class Trackers:
     They come from a trackers file and from the variables KEITARO_URL and KEITARO_API_KEY, which
     together make the tracker `default`. With no name given the variables win over the file's
     `default:`, as environments do elsewhere; a file with a single tracker needs no `default:`.
+    `transport` goes for all of them, before what the file says of one; KEITARO_TRANSPORT goes for
+    those of which nobody says anything.
     """
 
     def __init__(
-        self, file: Path | None, environ: Mapping[str, str], *, insecure: bool = False
+        self,
+        file: Path | None,
+        environ: Mapping[str, str],
+        *,
+        insecure: bool = False,
+        transport: str | None = None,
     ) -> None:
         self._environ = environ
+        self._transport = transport
         self._insecure = insecure
         self._file: TrackersFile | None = read(file) if file else None
         self._known: dict[str, Tracker] = {}
@@ -54,7 +63,7 @@ class Trackers:
         with self._lock:
             key = name or ""
             if key not in self._known:
-                self._known[key] = self._find(name)
+                self._known[key] = self._carried(self._find(name))
             return self._known[key]
 
     @property
@@ -75,6 +84,15 @@ class Trackers:
             if self.names
             else "set KEITARO_URL and KEITARO_API_KEY, or name it in a trackers file",
         )
+
+    def _carried(self, tracker: Tracker) -> Tracker:
+        named = self._transport or tracker.transport or self._environ.get("KEITARO_TRANSPORT")
+        if named and named not in TRANSPORTS:
+            raise RunnerError(
+                f"KEITARO_TRANSPORT names no transport: {named!r}",
+                f"it must be {' or '.join(TRANSPORTS)}",
+            )
+        return replace(tracker, transport=named or TRANSPORTS[0])
 
     def _undecided(self) -> NoReturn:
         if self._file:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.errors import RunnerError
 from runner.trackers import checks
-from runner.trackers.tracker import Tracker
+from runner.trackers.tracker import TRANSPORTS, Tracker
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 COMMAND_TIMEOUT = 60.0  # seconds: long enough to type the passphrase of a password store
 FILE_LIMIT = 1 << 20
 
-_FIELDS = ("url", "key", "resolve", "ca_file", "timeout", "user_agent", "insecure")
+_FIELDS = ("url", "key", "resolve", "ca_file", "timeout", "user_agent", "insecure", "transport")
 _LOOKS_LIKE_KEY = re.compile(r"[0-9a-fA-F]{32}")
 
 
@@ -164,6 +164,12 @@ def _flag(spot: _Spot) -> bool:
     return spot.text() == "true"
 
 
+def _transport(spot: _Spot) -> str:
+    if spot.text() not in TRANSPORTS:
+        raise spot.wrong(f"must be {' or '.join(TRANSPORTS)}")
+    return spot.text()
+
+
 def _header(spot: _Spot) -> str:
     text = spot.text()
     if not (text.isascii() and text.isprintable()):
@@ -185,6 +191,7 @@ _READERS: Mapping[str, Callable[[_Spot], Any]] = {
     "insecure": _flag,
     "user_agent": _header,
     "ca_file": _path,
+    "transport": _transport,
 }
 
 

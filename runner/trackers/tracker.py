@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 API = "/admin_api/v1"
 TIMEOUT = 30.0
+TRANSPORTS = ("httpx", "curl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,9 @@ class Tracker:
     `url` is scheme, host, port and an optional path prefix, with no slash at its end. `resolve`
     is an IP address to connect to in place of the name; the certificate is still checked against
     the name. `timeout` is in seconds. `proxy` is an address from the environment, never used
-    for loopback or beside `resolve`. The key and the proxy's password stay out of `repr`.
+    for loopback or beside `resolve`. `transport` is one of `TRANSPORTS`, or
+    nothing for the first of them. The key and the proxy's
+    password stay out of `repr`.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Tracker:
     ca_file: Path | None = None
     insecure: bool = False
     proxy: str | None = field(default=None, repr=False)
+    transport: str = ""
 
     @property
     def api(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterable
+from typing import Any
 
 BEGINNING = 64 * 1024  # bytes of a broken answer that are kept to look at
 _GZIP = 16 + zlib.MAX_WBITS
@@ -34,6 +34,8 @@ class Body:
         self._deadline = deadline
         self._parts: list[bytes] = []
         self._size = 0
+        self._unpacker: Any = None  # zlib's own type has no public name
+        self._begun = False
 
     def whole(self) -> bytes:
         """All that arrived."""
@@ -43,32 +45,41 @@ class Body:
         """Enough of what arrived to see what it was."""
         return self.whole()[:BEGINNING]
 
-    def read(self, chunks: Iterable[bytes], coding: str) -> None:
-        """Take the chunks, packed as `coding` says; `AnswerError` as soon as one is due."""
+    def begin(self, coding: str) -> None:
+        """What follows is packed as `coding` says. Raises GarbledError where that is unknown."""
         if coding in ("gzip", "x-gzip"):
-            chunks = self._unpacked(chunks)
+            self._unpacker = zlib.decompressobj(_GZIP)
         elif coding not in ("", "identity"):
             raise GarbledError(f"it is packed as '{coding}', which was not asked for")
-        for chunk in chunks:
-            self._parts.append(chunk)
-            self._size += len(chunk)
-            if self._size > self._limit:
-                raise TooLargeError(f"more than {self._limit} bytes")
-            if time.monotonic() > self._deadline:
-                raise TooSlowError
 
-    def _unpacked(self, chunks: Iterable[bytes]) -> Iterable[bytes]:
-        """Unpack by hand: httpx unpacks a chunk in full, and a bomb is small while packed."""
-        unpacker, begun = zlib.decompressobj(_GZIP), False
-        for chunk in chunks:
-            data, begun = chunk, True
-            while data:
-                if unpacker.eof:  # a gzip file may consist of several, one after the other
-                    unpacker = zlib.decompressobj(_GZIP)
-                try:
-                    yield unpacker.decompress(data, self._limit - self._size + 1)
-                except zlib.error as error:
-                    raise GarbledError(f"it cannot be unpacked ({error})") from None
-                data = unpacker.unused_data or unpacker.unconsumed_tail
-        if begun and not unpacker.eof:
+    def take(self, chunk: bytes) -> None:
+        """Take what has arrived. Raises AnswerError as soon as one is due."""
+        if self._unpacker is None:
+            self._keep(chunk)
+        elif chunk:
+            self._unpack(chunk)
+
+    def end(self) -> None:
+        """All has arrived. Raises GarbledError where what is packed stops early."""
+        if self._begun and self._unpacker is not None and not self._unpacker.eof:
             raise GarbledError("what is packed stops early")
+
+    def _unpack(self, data: bytes) -> None:
+        """Unpack by hand: libraries unpack a chunk in full, and a bomb is small while packed."""
+        self._begun = True
+        while data and self._unpacker is not None:
+            if self._unpacker.eof:  # a gzip file may consist of several, one after the other
+                self._unpacker = zlib.decompressobj(_GZIP)
+            try:
+                self._keep(self._unpacker.decompress(data, self._limit - self._size + 1))
+            except zlib.error as error:
+                raise GarbledError(f"it cannot be unpacked ({error})") from None
+            data = self._unpacker.unused_data or self._unpacker.unconsumed_tail
+
+    def _keep(self, part: bytes) -> None:
+        self._parts.append(part)
+        self._size += len(part)
+        if self._size > self._limit:
+            raise TooLargeError(f"more than {self._limit} bytes")
+        if time.monotonic() > self._deadline:
+            raise TooSlowError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -141,16 +143,101 @@ _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # OpenSSL's words, 
 _CERTIFICATES_ALIKE = {21: 20, 64: 62}
 
 
+# libcurl's codes, and whose rule they fall under; the others are told in libcurl's own words.
+_CURL: Mapping[int, str] = {
+    1: "RemoteProtocolError", 3: "InvalidURL", 8: "RemoteProtocolError",  # not HTTP
+    5: "ProxyError", 97: "ProxyError",
+    18: "ReadError", 42: "ReadError", 52: "ReadError", 55: "WriteError", 56: "ReadError",
+    61: "DecodingError",
+}  # fmt: skip
+# Where libcurl's own words say too little, or that it was kept from sending once more.
+_CURL_SAYS: Mapping[int, str] = {
+    6: "Name or service not known",
+    42: "server disconnected without sending a response",
+    52: "server disconnected without sending a response",
+}
+_CURL_TLS = frozenset({35, 51, 53, 54, 58, 59, 60, 64, 66, 77, 80, 82, 83, 90, 91, 98})
+# What libcurl says in the words of OpenSSL, or in its own, and the code of the same.
+_CURL_CERTIFICATES: Mapping[str, int] = {
+    "no alternative certificate subject name": 62, "does not match": 62, "has expired": 10,
+    "not yet valid": 9,
+}  # fmt: skip
+
+
+class CurlError(Exception):
+    """What libcurl says went wrong. `sent` is false where the request had not left for certain."""
+
+    def __init__(
+        self,
+        code: int,
+        words: str,
+        *,
+        sent: bool,
+        os_error: int = 0,
+        certificate: int = 0,
+        proxy_status: int = 0,
+    ) -> None:
+        super().__init__(words)
+        self.code = code
+        self.sent = sent
+        self.os_error = os_error
+        self.certificate = certificate
+        self.proxy_status = proxy_status
+
+    @property
+    def why(self) -> str:
+        """What went wrong, in the system's words or in libcurl's."""
+        if self.proxy_status and not self.sent:
+            return str(self.proxy_status)
+        if self.code in _CURL_SAYS:
+            return _CURL_SAYS[self.code]
+        return os.strerror(self.os_error) if self.os_error else str(self)
+
+    def rule(self) -> _Rule:
+        """How it reads: as the exception of httpx that stands for the same."""
+        if not self.sent:
+            return self._before_sending()
+        if self.code == 28:
+            return RULES["ReadTimeout"]
+        if self.code == 56 and "chunk" in str(self):
+            return _NONSENSE
+        return RULES.get(_CURL.get(self.code, ""), _ODD)
+
+    def _before_sending(self) -> _Rule:
+        if self.proxy_status >= 300 or _CURL.get(self.code) == "ProxyError":
+            return RULES["ProxyError"]
+        if self.code == 28:
+            return RULES["ConnectTimeout"]
+        if self.code == 6:
+            return _NO_NAME
+        if self.code in _CURL_TLS:
+            return self._of_tls()
+        if self.code == 7:
+            return _REFUSED if self.os_error == errno.ECONNREFUSED else _NO_ROUTE
+        found = RULES.get(_CURL.get(self.code, ""), _NO_ROUTE)
+        return found._replace(sent=False)
+
+    def _of_tls(self) -> _Rule:
+        words = str(self).lower()
+        told = next((code for said, code in _CURL_CERTIFICATES.items() if said in words), 0)
+        if any(said.replace("_", " ").lower() in words for said in _NOT_TLS):
+            return _tls_rule("what answers there does not speak TLS", _TLS.hint)
+        return _of_certificate(told or self.certificate)
+
+
 def explain(
     error: Exception, tracker: Tracker, timeout: float, status: int | None, body: bytes
 ) -> Fault:
-    """The fault that an exception of httpx's, or of `body`, amounts to.
+    """The fault that an exception of httpx's, libcurl's, or of `body`, amounts to.
 
     `status` and `body` are what had arrived, `timeout` is in seconds.
     """
-    origin = _origin(error)
-    rule = _rule(error, origin)
-    why = getattr(origin, "strerror", None) or str(origin) or type(origin).__name__
+    if isinstance(error, CurlError):
+        rule, why = error.rule(), error.why
+    else:
+        origin = _origin(error)
+        rule = _rule(error, origin)
+        why = getattr(origin, "strerror", None) or str(origin) or type(origin).__name__
     message = rule.message.format(where=_where(tracker), seconds=f"{timeout:g}", why=why)
     if status is not None:
         message += f"; it had begun to answer {status}"
@@ -200,14 +287,19 @@ def _of_connecting(origin: BaseException) -> _Rule:
 
 
 def _of_tls(origin: OSError) -> _Rule:
-    code = getattr(origin, "verify_code", 0)
-    found = _CERTIFICATES.get(_CERTIFICATES_ALIKE.get(code, code))
-    if found:
-        meaning, hint = found
-    elif getattr(origin, "reason", None) in _NOT_TLS:
-        meaning, hint = "what answers there does not speak TLS", _TLS.hint
-    else:
-        meaning, hint = getattr(origin, "verify_message", None) or "{why}", _TLS.hint
+    if getattr(origin, "reason", None) in _NOT_TLS:
+        return _tls_rule("what answers there does not speak TLS", _TLS.hint)
+    return _of_certificate(
+        getattr(origin, "verify_code", 0), getattr(origin, "verify_message", None) or "{why}"
+    )
+
+
+def _of_certificate(code: int, words: str = "{why}") -> _Rule:
+    meaning, hint = _CERTIFICATES.get(_CERTIFICATES_ALIKE.get(code, code), (words, _TLS.hint))
+    return _tls_rule(meaning, hint)
+
+
+def _tls_rule(meaning: str, hint: str) -> _Rule:
     return _Rule(FaultKind.TLS, False, _TLS.message.replace("{why}", meaning), hint)
 
 

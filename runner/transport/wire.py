@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from runner import __version__
 from runner.errors import RunnerError
 from runner.model import Request
 from runner.trackers import Tracker
-
-if TYPE_CHECKING:
-    import httpx
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -24,20 +21,22 @@ _BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
+class Outgoing(NamedTuple):
+    """A request as it leaves, whoever sends it: `target` is the path with the query."""
+
+    method: str
+    target: bytes
+    headers: Headers
+    content: bytes
+
+
 class Wire:
-    """Turns requests into httpx's, for one tracker; what they have in common is made once."""
+    """Writes requests down for one tracker; what they have in common is made once."""
 
     def __init__(self, tracker: Tracker) -> None:
         parts = urlsplit(tracker.url)
         self._base = tracker.url + "/"
-        self._start = tracker.url
-        # A proxy is told the whole address, and httpcore makes that of the URL alone.
-        self._path = None if tracker.proxy else parts.path
-        self._url: httpx.URL | None = None
-        self._extensions: dict[str, Any] = {"timeout": _timeouts(tracker.timeout)}
-        if tracker.resolve:
-            self._start = _moved(tracker.url, tracker.resolve)
-            self._extensions["sni_hostname"] = parts.hostname
+        self._path = parts.path
         agent = tracker.user_agent or f"keitaro-runner/{__version__}"
         self._headers: Headers = [
             (b"Host", parts.netloc.encode()),
@@ -47,38 +46,20 @@ class Wire:
             (b"Accept-Encoding", b"gzip"),
         ]
 
-    def request(self, request: Request) -> httpx.Request:
-        """The request, ready to leave.
+    def outgoing(self, request: Request) -> Outgoing:
+        """The request as it leaves.
 
-        `ValueError`, `TypeError` and httpx's `InvalidURL` mean that it cannot be written down;
-        `RunnerError` that it would take the key somewhere else, which is a bug.
+        `ValueError` and `TypeError` mean that it cannot be written down; `RunnerError` that it
+        would take the key somewhere else, which is a bug.
         """
-        from runner.transport.lean import httpx  # noqa: PLC0415
-
         if not request.url.startswith(self._base):
             raise RunnerError(
                 "a request was about to leave for another address than its tracker's",
                 "nothing was sent; please report this as a bug",
             )
         content = b"" if request.body is None else _encode(request.body).encode()
-        below = request.url[len(self._base) - 1 :]
-        url: httpx.URL | str = self._start + below
-        extensions = self._extensions
-        if self._path is not None:
-            # Reading a URL costs as much as sending it: only what changes is handed on.
-            if self._url is None:
-                self._url = httpx.URL(self._start)
-            url = self._url
-            extensions = {**extensions, "target": _target(self._path + below)}
-        if request.timeout is not None:
-            extensions = {**extensions, "timeout": _timeouts(request.timeout)}
-        return httpx.Request(
-            request.method,
-            url,
-            headers=self._all_headers(request, content),
-            stream=httpx.ByteStream(content),
-            extensions=extensions,
-        )
+        path = _target(self._path + request.url[len(self._base) - 1 :])
+        return Outgoing(request.method, path, self._all_headers(request, content), content)
 
     def _all_headers(self, request: Request, content: bytes) -> Headers:
         headers = self._headers
@@ -109,15 +90,3 @@ def _merged(headers: Headers, request: Request) -> Headers:
         )
     kept = [pair for pair in headers if pair[0].decode().lower() not in own]
     return kept + [(name.encode("ascii"), value.encode("ascii")) for name, value in own.items()]
-
-
-def _timeouts(seconds: float) -> dict[str, float]:
-    return dict.fromkeys(("connect", "read", "write", "pool"), seconds)
-
-
-def _moved(url: str, address: str) -> str:
-    """The URL with the address in place of its host."""
-    parts = urlsplit(url)
-    host = f"[{address}]" if ":" in address else address
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}{parts.path}"

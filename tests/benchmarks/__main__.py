@@ -90,7 +90,7 @@ def _install(work: Path) -> Path:
     pip = [str(venv / "bin/python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
     _call([sys.executable, "-m", "venv", str(venv)])
     _call([*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(source)])
-    _call([*pip, "install", "--compile", *map(str, wheels.glob("*.whl"))])
+    _call([*pip, "install", "--compile", *(f"{w}[curl]" for w in wheels.glob("*.whl"))])
     return venv / "bin/python"
 
 

@@ -73,12 +73,14 @@ class Bench:
 Figure = Callable[[Bench, Server], Iterator[Row]]
 
 
-def _runs(bench: Bench, server: Server, turns: int, state: str = "state") -> Callable[[], Took]:
+def _runs(
+    bench: Bench, server: Server, turns: int, state: str = "state", transport: str = "httpx"
+) -> Callable[[], Took]:
     """`run` of so many turns with a report and a journal, checked at the server."""
     folder, env = bench.at(server, "runner")
     file = playbooks.write(folder / f"turns-{turns}.yaml", playbooks.turns(turns))
     command = [bench.runner, "run", file, "--quiet", "--report", "report.jsonl",
-               "--state-dir", state]  # fmt: skip
+               "--state-dir", state, "--transport", transport]  # fmt: skip
 
     def task() -> Took:
         shutil.rmtree(folder / state, ignore_errors=True)
@@ -174,6 +176,8 @@ def in_order(bench: Bench, server: Server) -> Iterator[Row]:
         "run": _runs(bench, server, many),
         "httpx": _scripts(bench, server, floors.HTTPX, many),
         "http.client": _scripts(bench, server, floors.HTTP_CLIENT, many),
+        "curl 3": _runs(bench, server, few, transport="curl"),
+        "curl": _runs(bench, server, many, transport="curl"),
     }
     if memory.is_dir() and os.access(memory, os.W_OK):
         state = str(memory / f"keitaro-runner-bench-{os.getpid()}")
@@ -186,11 +190,13 @@ def in_order(bench: Bench, server: Server) -> Iterator[Row]:
         yield Row("300 steps", "failed", "; ".join(failed.values()))
         return
     yield _compare("300 steps in order", found, {}, "run", "httpx", 1.25)
+    yield _compare("300 steps, --transport curl", found, {}, "curl", "httpx", 1.25)
     if "in memory" in found:
         what = "300 steps, journal in memory"
         yield _compare(what, found, {}, "in memory", "httpx", 1.25)
     for name, aim in (("httpx", "≤ 1.25"), ("http.client", "")):
         yield _per_step("per step, 3 to 300", found, "run", name, aim)
+    yield _per_step("per step, --transport curl", found, "curl", "httpx", "≤ 1.25")
     if "in memory" in found:
         what = "per step, journal in memory"
         yield _per_step(what, found, "in memory", "httpx", "≤ 1.25")
@@ -239,7 +245,9 @@ def beside_peers(bench: Bench, server: Server) -> Iterator[Row]:
     for peer in PEERS:
         if peer.name not in here:
             yield Row(f"beside {peer.name}", "not installed: skipped")
-    tasks = {"run 3": _runs(bench, server, few), "run": _runs(bench, server, many)}
+    tasks = {"run 3": _runs(bench, server, few), "run": _runs(bench, server, many),
+             "curl 3": _runs(bench, server, few, transport="curl"),
+             "curl": _runs(bench, server, many, transport="curl")}  # fmt: skip
     for name, peer in here.items():
         tasks[f"{name} 3"] = _works(bench, server, peer, few)
         tasks[name] = _works(bench, server, peer, peer.most // STEPS_IN_A_TURN)
@@ -259,6 +267,9 @@ def beside_peers(bench: Bench, server: Server) -> Iterator[Row]:
         plain = {**row.plain, "beside_3_steps_ms": start.median, "beside_peak_mb": peak}
         beside = f"{row.beside}; 3 steps {start.median:.0f} ms; {peak:.0f} MB"
         rows.append(replace(row, beside=beside, plain=plain))
+        what = f"{what}, --transport curl"
+        rows.append(_per_step(what, found, "curl", name, _AIMS.get(name, ""), steps=peer.most,
+                              times=True))  # fmt: skip
     yield from sorted(rows, key=lambda row: row.least or 0)
     peak = max(took.peak for took in found["run"])
     yield Row("3 steps, whole", f"{_milli(found['run 3'])}; {peak:.0f} MB", "")

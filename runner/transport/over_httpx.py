@@ -1,0 +1,150 @@
+"""One connection over httpx: `httpx.HTTPTransport`, without `httpx.Client` around it.
+
+What the client adds must not happen here (redirects, cookies, netrc, proxies of its own choice),
+and costs a third of the time.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable, Mapping, Sequence
+from threading import Lock
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from runner.errors import RunnerError
+from runner.model import Fault, Reply
+from runner.trackers import Tracker
+from runner.transport.body import AnswerError, Body
+from runner.transport.faults import explain
+from runner.transport.lean import httpx
+from runner.transport.wire import Outgoing
+
+
+class Maker:
+    """Opens connections to one tracker; what they share is made once."""
+
+    def __init__(self, tracker: Tracker, keep_alive: float) -> None:
+        self._tracker = tracker
+        self._limits = httpx.Limits(
+            max_connections=1, max_keepalive_connections=1, keepalive_expiry=keep_alive
+        )
+        self._context: ssl.SSLContext | None = None
+        self._lock = Lock()
+        parts = urlsplit(tracker.url)
+        self._extensions: dict[str, Any] = {}
+        self._start = f"{parts.scheme}://{parts.netloc}"
+        if tracker.resolve:
+            self._start = _moved(self._start, tracker.resolve)
+            self._extensions["sni_hostname"] = parts.hostname
+        # Reading a URL costs as much as sending it, so it is read once and only the target is
+        # handed on. A proxy is told the whole address, which httpcore makes of the URL alone.
+        self._url = None if tracker.proxy else httpx.URL(self._start)
+
+    def open(self) -> Connection:
+        """A connection that is made when it is first needed. Raises RunnerError."""
+        try:
+            transport = httpx.HTTPTransport(
+                verify=self._tls(), trust_env=False, limits=self._limits, proxy=self._tracker.proxy
+            )
+        except (ImportError, ValueError, httpx.InvalidURL):
+            raise RunnerError(
+                "the proxy that the environment names cannot be used",
+                "write HTTPS_PROXY=http://HOST:PORT (SOCKS needs the package socksio), "
+                "or exempt the tracker: NO_PROXY=its host",
+            ) from None
+        return Connection(self, transport, self._tracker)
+
+    def request(self, outgoing: Outgoing, timeout: float) -> httpx.Request:
+        """The request as httpx has it. Raises ValueError, or httpx's InvalidURL."""
+        extensions = {**self._extensions, "timeout": _timeouts(timeout)}
+        url: httpx.URL | str = self._start + outgoing.target.decode()
+        if self._url is not None:
+            url = self._url
+            extensions["target"] = outgoing.target
+        return httpx.Request(
+            outgoing.method,
+            url,
+            headers=outgoing.headers,
+            stream=httpx.ByteStream(outgoing.content),
+            extensions=extensions,
+        )
+
+    def _tls(self) -> ssl.SSLContext:
+        """One context for all, since reading the certificates takes 40 ms."""
+        with self._lock:
+            if self._context is None:
+                self._context = _context(self._tracker)
+            return self._context
+
+
+class Connection:
+    """One connection, used by one thread at a time."""
+
+    def __init__(self, maker: Maker, transport: httpx.HTTPTransport, tracker: Tracker) -> None:
+        self._maker = maker
+        self._transport = transport
+        self._tracker = tracker
+
+    def exchange(self, outgoing: Outgoing, timeout: float, body: Body) -> Reply | Fault:
+        """Send the request once. Raises ValueError where httpx cannot write it down."""
+        try:
+            request = self._maker.request(outgoing, timeout)
+        except httpx.InvalidURL as error:
+            raise ValueError(str(error)) from error
+        status = None
+        try:
+            answer = self._transport.handle_request(request)
+            try:
+                status, headers = answer.status_code, _plain(answer.headers.raw)
+                body.begin(headers.get("content-encoding", ""))
+                for chunk in cast("Iterable[bytes]", answer.stream):
+                    body.take(chunk)
+                body.end()
+            finally:
+                answer.close()
+        except (httpx.HTTPError, httpx.StreamError, AnswerError) as error:
+            return explain(error, self._tracker, timeout, status, body.beginning())
+        return Reply(status, headers, body.whole())
+
+    def close(self) -> None:
+        """Hang up."""
+        self._transport.close()
+
+
+def _context(tracker: Tracker) -> ssl.SSLContext:
+    if tracker.url.startswith("http:"):
+        # httpx wants one whatever the scheme; a bare one trusts nobody and costs nothing.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context = httpx.create_ssl_context()
+        if tracker.ca_file:
+            context.load_verify_locations(cafile=tracker.ca_file)
+    except OSError as error:
+        source = tracker.ca_file or "SSL_CERT_FILE or SSL_CERT_DIR"
+        raise RunnerError(
+            f"cannot read certificates from {source}: {error.strerror or error}",
+            "name a file of PEM certificates",
+        ) from None
+    return context
+
+
+def _plain(raw: Sequence[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    """The headers by lower-case name; one that comes several times is joined, as RFC 9110 says."""
+    found: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
+
+
+def _timeouts(seconds: float) -> dict[str, float]:
+    return dict.fromkeys(("connect", "read", "write", "pool"), seconds)
+
+
+def _moved(url: str, address: str) -> str:
+    """The URL with the address in place of its host."""
+    parts = urlsplit(url)
+    host = f"[{address}]" if ":" in address else address
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}"

@@ -53,7 +53,7 @@ def _wrong(file: Path, name: str | None = None, environ: dict[str, str] | None =
 def test_variables_name_the_default_tracker() -> None:
     """KEITARO_URL and KEITARO_API_KEY are enough, under the name `default`."""
     tracker = _by_variables()
-    assert tracker == Tracker("default", "https://t.example.com", KEY)
+    assert tracker == Tracker("default", "https://t.example.com", KEY, transport="httpx")
     assert tracker.api == "https://t.example.com/admin_api/v1"
     assert find("default", None, ENVIRON) == tracker
     assert Trackers(None, ENVIRON).names == ["default"]
@@ -240,7 +240,7 @@ def test_a_file_names_several_trackers(write, tmp_path: Path) -> None:
     trackers = Trackers(write(FILE), {"MAIN_KEY": "main-key"})
     assert trackers.names == ["main", "spare", "third"]
     assert trackers.default == "main"
-    assert trackers.get() == Tracker("main", "https://t.example.com", "main-key")
+    assert trackers.get() == Tracker("main", "https://t.example.com", "main-key", transport="httpx")
     assert trackers.get("spare") == Tracker(
         "spare",
         "https://spare.example.com",
@@ -249,6 +249,7 @@ def test_a_file_names_several_trackers(write, tmp_path: Path) -> None:
         user_agent="Mozilla/5.0",
         timeout=60.0,
         ca_file=tmp_path / "ca.pem",
+        transport="httpx",
     )
 
 

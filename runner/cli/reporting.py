@@ -11,8 +11,10 @@ from typing import TextIO
 
 from runner.cli.output import give_up
 from runner.errors import ExitCode, RunnerError
+from runner.model import Summary
 from runner.report import JsonLines
 from runner.report.chain import Chain
+from runner.report.turns import InTurn
 
 
 @contextmanager
@@ -44,6 +46,14 @@ def open_report(
             give_up(stream)
         if name != "-":
             stream.close()
+
+
+def end_reports(reports: list[JsonLines], turns: list[InTurn], summary: Summary) -> None:
+    """Write what waits for its turn, and the trailers. Raises OSError."""
+    for turn in turns:
+        turn.close()
+    for report in reports:
+        report.close(summary)
 
 
 def _stdout() -> TextIO:

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from runner.execution import Overlap
     from runner.journal import History, RunFolder
     from runner.masking import Masker
-    from runner.report import JsonLines
-    from runner.report.turns import InTurn
     from runner.session import Session
 
 MOST_DESTROYED = 20
@@ -196,7 +194,7 @@ def _execute(
 ) -> Summary:
     from runner import runs  # noqa: PLC0415
     from runner.cli.readers import told_to_readers  # noqa: PLC0415
-    from runner.cli.reporting import open_report  # noqa: PLC0415
+    from runner.cli.reporting import end_reports, open_report  # noqa: PLC0415
     from runner.execution.past import Past  # noqa: PLC0415
     from runner.journal import Store, state_folder  # noqa: PLC0415
     from runner.report.chain import KEY_VARIABLE, Chain  # noqa: PLC0415
@@ -236,7 +234,11 @@ def _execute(
             past=past,
             overlap=_overlap(asked, plan, catalogue),
         )
-    _end_reports(written, turns, summary, session)
+    try:
+        if session.broken is None:
+            end_reports(written, turns, summary)
+    except OSError as error:
+        session.broken = error
     for line in _close(summary, session, run):
         say(f"error: {line}")
     go_on = run is not None and summary.exit_code != ExitCode.OK
@@ -257,21 +259,6 @@ def _overlap(asked: Asked, plan: Plan, catalogue: Catalogue) -> Overlap | None:
     from runner.planning.order import order_of  # noqa: PLC0415  (for such runs alone)
 
     return Overlap(asked.jobs, order_of(plan, catalogue).waits)
-
-
-def _end_reports(
-    reports: list[JsonLines], turns: list[InTurn], summary: Summary, session: Session
-) -> None:
-    """Write what waits for its turn, and the trailers; a trouble is the session's."""
-    if session.broken is not None:
-        return
-    try:
-        for turn in turns:
-            turn.close()
-        for report in reports:
-            report.close(summary)
-    except OSError as error:
-        session.broken = error
 
 
 def _command_to_go_on(asked: Asked, plan: Plan, run_id: str) -> str:

@@ -117,6 +117,8 @@ class Session:
                 transport = self._stack.enter_context(
                     Transport(tracker, limits=self._options.limits)
                 )
+                # What cannot work at all (proxy, certificates, package) is said before any call.
+                transport.warm()
                 self._reaches[key] = Reach(tracker.name, tracker.url, tracker.api, transport.send)
             return self._reaches[key]
 

@@ -218,3 +218,25 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(over_curl, "pycurl", SimpleNamespace(version="PycURL/7.43.0 libcurl/7.61"))
     with pytest.raises(RunnerError, match="cannot keep libcurl from sending a call twice"):
         Transport(tracker).send(Request("GET", "http://127.0.0.1:1/x"))
+
+
+@pytest.mark.parametrize("transport", ["httpx", "curl"])
+def test_what_cannot_work_is_said_before_anything_is_sent(
+    folder: Path, cli: Command, start: Start, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    """A package or a certificate that is missing ends the run before its first call: no doubt is left."""
+    tracker = start(seed=SEED)
+    monkeypatch.setenv("KEITARO_URL", tracker.url)
+    monkeypatch.setenv("KEITARO_API_KEY", tracker.key)
+    if transport == "curl":
+        monkeypatch.setattr(over_curl, "pycurl", None)
+    else:
+        monkeypatch.setenv("KEITARO_URL", "https://t.example.com")
+        monkeypatch.setenv("SSL_CERT_FILE", str(folder / "p.yaml"))
+    (folder / "p.yaml").write_text(steps("{resource: offer, operation: create, body: {name: N}}"))
+    said = cli("run", "p.yaml", "--transport", transport)
+    assert said.code == 2, said.err
+    assert ("pycurl" if transport == "curl" else "certificates") in said.err
+    assert "unknown" not in said.err
+    assert calls(tracker) == []
+    assert cli("runs").out.count("in doubt") == 0

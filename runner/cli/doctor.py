@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.catalogue import Catalogue
+from runner.cli.options import insecure_option, trackers_option
 from runner.cli.output import say
 from runner.errors import ExitCode, RunnerError
 from runner.report.drawing import Paint, clean, no_paint
@@ -23,14 +24,8 @@ _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
 @click.command("doctor")
 @click.option("--tracker", metavar="NAME", help="The tracker to look at, by its name in the file.")
-@click.option(
-    "--trackers",
-    "trackers_file",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file of trackers.  [default: KEITARO_URL and KEITARO_API_KEY]",
-)
-@click.option("--insecure", is_flag=True, help="Allow plain http to a host that is not this one.")
+@trackers_option
+@insecure_option
 @click.option(
     "--format",
     "form",

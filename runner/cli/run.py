@@ -18,6 +18,7 @@ from runner.catalogue import Catalogue
 from runner.cli.asked import LATEST, Asked, Rate, RunCommand
 from runner.cli.boundary import describe_bug, masked_errors
 from runner.cli.consent import require_consent
+from runner.cli.options import insecure_option, trackers_option
 from runner.cli.output import painter, say, watched
 from runner.cli.preparing import checked, plan_of, refuse
 from runner.cli.stopping import Stop, stop_on_signals
@@ -59,15 +60,9 @@ _KEPT_TO_GO_ON: Mapping[str, tuple[str, Any]] = {
 @click.option("--junit", metavar="FILE", help="Write the report as JUnit XML, too.")
 @click.option("--markdown", metavar="FILE", help="Write the report as Markdown, too.")
 @click.option("--tracker", metavar="NAME", help="The tracker to run on, by its name in the file.")
-@click.option(
-    "--trackers",
-    "trackers_file",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file of trackers.  [default: KEITARO_URL and KEITARO_API_KEY]",
-)
+@trackers_option
 @click.option("--emulator", is_flag=True, help="Run against a stand-in tracker, made for this run.")
-@click.option("--insecure", is_flag=True, help="Allow plain http to a host that is not this one.")
+@insecure_option
 @click.option(
     "--resume",
     metavar="[RUN]",

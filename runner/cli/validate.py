@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from runner.catalogue import Catalogue
+from runner.cli.options import insecure_option, trackers_option
 from runner.cli.output import painter, say
 from runner.errors import ExitCode, RunnerError
 from runner.model import Problem, Severity
@@ -37,14 +38,8 @@ _SUFFIXES = (".yaml", ".yml")
     help="Look the ids up that valid playbooks state; only reads from the tracker.",
 )
 @click.option("--tracker", metavar="NAME", help="The tracker to look ids up on.")
-@click.option(
-    "--trackers",
-    "trackers_file",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file of trackers.  [default: KEITARO_URL and KEITARO_API_KEY]",
-)
-@click.option("--insecure", is_flag=True, help="Allow plain http to a host that is not this one.")
+@trackers_option
+@insecure_option
 def command(
     playbooks: tuple[str, ...],
     form: str,

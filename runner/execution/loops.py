@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from runner.execution.crew import Crew
 from runner.execution.outside import StepError
 from runner.execution.scope import Scope, render
 from runner.model import Json
@@ -40,34 +41,15 @@ def each(count: int, workers: int, work: Callable[[int], bool]) -> None:
     _Crew(count, work).run(min(workers, count))
 
 
-class _Crew:
+class _Crew(Crew):
     """Threads that take the next index each, so that nothing waits in a queue."""
 
     def __init__(self, count: int, work: Callable[[int], bool]) -> None:
+        super().__init__(work)
         self._count = count
-        self._work = work
         self._next = 0
         self._lock = threading.Lock()
         self._stopped = False
-        self._error: BaseException | None = None
-
-    def run(self, workers: int) -> None:
-        threads = [threading.Thread(target=self._take, daemon=True) for _ in range(workers)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if self._error is not None:
-            raise self._error
-
-    def _take(self) -> None:
-        while (index := self._draw()) is not None:
-            try:
-                if not self._work(index):
-                    self._stopped = True
-            except BaseException as error:  # noqa: BLE001  (raised again in the thread that waits)
-                self._error = self._error or error
-                self._stopped = True
 
     def _draw(self) -> int | None:
         with self._lock:
@@ -75,3 +57,7 @@ class _Crew:
                 return None
             self._next += 1
             return self._next - 1
+
+    def _end(self, number: int, *, done: bool) -> None:  # noqa: ARG002
+        if not done:
+            self._stopped = True

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
+from runner.execution.crew import Crew
+
 
 class Overlap(NamedTuple):
     """How many steps may run at a time, and for each step, by number from 0, those it waits for."""
@@ -32,13 +34,13 @@ def in_order(count: int, overlap: Overlap, work: Callable[[int], bool]) -> None:
     _Crew(count, overlap.waits, work).run(min(overlap.jobs, count))
 
 
-class _Crew:
+class _Crew(Crew):
     """Threads that each take the next step that waits for none."""
 
     def __init__(
         self, count: int, waits: Sequence[Collection[int]], work: Callable[[int], bool]
     ) -> None:
-        self._work = work
+        super().__init__(work)
         self._left = [len(waits[number]) for number in range(count)]
         self._after: list[list[int]] = [[] for _ in range(count)]
         for number, before in enumerate(waits):
@@ -47,26 +49,7 @@ class _Crew:
         self._ready = [number for number in range(count) if not self._left[number]]
         self._running = 0
         self._stopped = False
-        self._error: BaseException | None = None
         self._changed = threading.Condition()
-
-    def run(self, jobs: int) -> None:
-        threads = [threading.Thread(target=self._take, daemon=True) for _ in range(jobs)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if self._error is not None:
-            raise self._error
-
-    def _take(self) -> None:
-        while (number := self._draw()) is not None:
-            done = False
-            try:
-                done = self._work(number)
-            except BaseException as error:  # noqa: BLE001  (raised again in the thread that waits)
-                self._error = self._error or error
-            self._end(number, done=done)
 
     def _draw(self) -> int | None:
         with self._changed:

@@ -9,7 +9,7 @@ import yaml
 
 from runner.errors import RunnerError
 from runner.playbook.document import Document, Map, Seq, Trail, fingerprint, show_trail
-from runner.playbook.faults import note_character, note_surrogate, note_syntax
+from runner.playbook.faults import depth_limit, note_character, note_surrogate, note_syntax
 from runner.playbook.reader import Reader, StopReading, scalar_ends
 
 __all__ = [
@@ -72,11 +72,20 @@ def parse_bytes(raw: bytes, file: str) -> Document:
 
 def parse(text: str, file: str = "<text>") -> Document:
     """Read a playbook from text. What is wrong with the YAML is in the document's problems."""
+    return _parse(text, file, None)
+
+
+def _parse(text: str, file: str, until: int | None) -> Document:
     # A mark that an editor left would shift all columns of the first line by one.
     document = Document(file, text.removeprefix("\ufeff"), _ends=scalar_ends)
     try:
-        document.data = Reader(document).read()
+        document.data = Reader(document, until).read()
     except yaml.MarkedYAMLError as error:
+        too_deep = until is None and depth_limit(error)
+        if too_deep:
+            # libyaml looks ahead, and gives up before it has told of the levels that are too many
+            # for us: up to there the text is read once more.
+            return _parse(text, file, too_deep)
         note_syntax(document, error)
     except yaml.reader.ReaderError as error:
         note_character(document, error.character)

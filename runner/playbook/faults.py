@@ -96,6 +96,12 @@ _SYNTAX = (
 )
 
 
+def depth_limit(error: yaml.MarkedYAMLError) -> int | None:
+    """Where libyaml found more levels than it takes (1,000, since PyYAML 6.0.4), as an offset."""
+    mark = error.problem_mark
+    return mark.index if mark and "maximum nesting depth" in (error.problem or "") else None
+
+
 def note_syntax(document: Document, error: yaml.MarkedYAMLError) -> None:
     """Note a syntax error at the spot that a person would look at."""
     mark = error.problem_mark or error.context_mark

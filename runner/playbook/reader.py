@@ -94,11 +94,14 @@ class _Frame:
 
 
 class Reader:
-    """One pass over the events, with a stack of its own in place of recursion."""
+    """One pass over the events, with a stack of its own in place of recursion.
 
-    def __init__(self, document: Document) -> None:
+    `until` is where the text is taken to end, as an offset.
+    """
+
+    def __init__(self, document: Document, until: int | None = None) -> None:
         self._document = document
-        self._halves = Halves(document.text)
+        self._halves = Halves(document.text[:until])
         self._anchors: dict[str, tuple[Json, int]] = {}
         self._aliased = 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,17 +89,16 @@ class History:
 
 
 def read_history(path: Path) -> History:
-    """Read a journal, passing over a torn last line. Raises RunnerError where it is damaged.
+    """Read a journal up to where it ends. Raises RunnerError where it is damaged.
 
     What steps below `finally` did counts only where the steps before them had all succeeded:
     else they run again at the end of the next part.
     """
-    size = _whole_size(path)
-    records = _records(path, size)
+    records = _records(path)
     first = next(records, None)
     if first is None or first[2]["record"] != "run":
         raise RunnerError(f"{path} is no journal", "start the playbook anew")
-    reader = _Reader(History(path, first[2], size=size))
+    reader = _Reader(History(path, first[2], size=first[1]))
     for offset, length, record in records:
         reader.take(offset, length, record)
     return reader.finish()
@@ -106,7 +106,7 @@ def read_history(path: Path) -> History:
 
 def read_head(path: Path) -> Mapping[str, Any] | None:
     """What a run was started with; `None` where it died before it came to anything."""
-    first = next(_records(path, _whole_size(path)), None)
+    first = next(_records(path), None)
     return first[2] if first else None
 
 
@@ -122,6 +122,7 @@ class _Reader:
 
     def take(self, offset: int, length: int, record: Mapping[str, Any]) -> None:
         history, kind = self._history, record["record"]
+        history.size = offset + length
         if kind == "intent":
             self._intent(record)
         elif kind == "outcome":
@@ -211,40 +212,49 @@ def root(key: str) -> str:
 _ROOT = re.compile(r"(?:steps|finally)\[\d+\]|[a-z][a-z0-9_]*")
 
 
-def _whole_size(path: Path) -> int:
-    """The length of the journal without a torn last line."""
+def _records(path: Path, size: int | None = None) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Each record with its offset and its length, up to `size` or to where the journal ends.
+
+    It ends before a last line that was torn, and before zeros: room for more records, or what a
+    power cut left of lines that were not synced. Raises RunnerError where it is damaged.
+    """
+    offset = 0
     try:
         with path.open("rb") as file:
-            end = file.seek(0, 2)
-            while end > 0:
-                begin = max(end - 65_536, 0)
-                file.seek(begin)
-                found = file.read(end - begin).rfind(b"\n")
-                if found >= 0:
-                    return begin + found + 1
-                end = begin
+            for number, line in enumerate(file, start=1):
+                if offset == size or not line.endswith(b"\n"):
+                    return
+                if b"\0" in line:
+                    _check_unsynced(path, file, number, offset)
+                    return
+                yield offset, len(line), _record(path, line, number)
+                offset += len(line)
     except OSError as error:
         raise RunnerError(f"cannot read {path}: {error.strerror}", "check the folder") from error
-    return 0
 
 
-def _records(path: Path, size: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Each record with its offset and its length, up to `size`."""
-    offset = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if offset + len(line) > size:
-                return
-            try:
-                record = json.loads(line)
-                record["record"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise RunnerError(
-                    f"{path}, line {number}, is damaged",
-                    "the run cannot be continued: look at the tracker, and start anew",
-                ) from error
-            yield offset, len(line), record
-            offset += len(line)
+def _record(path: Path, line: bytes, number: int) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(line)
+        record["record"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, number) from error
+    return record
+
+
+def _check_unsynced(path: Path, after: Iterable[bytes], number: int, end: int) -> None:
+    """Raises RunnerError where a record after zeros says that these had been synced."""
+    for line in after:
+        with suppress(ValueError, AttributeError, TypeError):  # what is no record says nothing
+            if json.loads(line).get("synced", 0) > end:
+                raise _damaged(path, number)
+
+
+def _damaged(path: Path, number: int) -> RunnerError:
+    return RunnerError(
+        f"{path}, line {number}, is damaged",
+        "the run cannot be continued: look at the tracker, and start anew",
+    )
 
 
 _DECISION = re.compile(r"(?P<key>.+?)=(?P<word>done|retry|id:(?P<id>[^\s]+))\Z")

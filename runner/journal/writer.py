@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +14,11 @@ from runner.errors import ExitCode, RunnerError
 from runner.model import Event, Finished, Intent, Json, Phase
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+# What a sync needs of the system: the data, and no times. Some systems have the other only.
+_flush: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
+# Bytes of zeros that are kept ready after the last record: as many as there are records, from
+# and to so many.
+_LEAST, _MOST = 16 * 1024, 1024 * 1024
 
 
 class JournalError(RunnerError):
@@ -28,24 +34,29 @@ class Writer:
     next intent's sync: a process that is killed loses nothing that was written, and after a
     power cut the call is merely in doubt. Threads that come with intents together share a sync.
 
+    Records are written over zeros that were put there before: a sync that need not note a new
+    length as well takes a third less time, half on many disks. A journal that was not closed
+    ends in zeros, then, and after a power cut there may be zeros among its last lines, those that
+    were never synced. Each intent tells how far the journal was `synced` before it, which tells
+    the one from damage.
+
     A record that cannot be written whole leaves nothing behind that a later one would be joined
     to: there is never a torn line but at the end. Raises JournalError, here and wherever it
     writes.
     """
 
     def __init__(self, path: Path) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         try:
-            self._handle = os.open(path, flags, 0o600)
+            self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._size = os.fstat(self._handle).st_size
             if not self._size:
                 _sync_folders(path)
         except OSError as error:
             raise _unwritable(error) from error
+        self._room = self._size
         self._torn = False
         self._write_lock = threading.Lock()
         self._sync_lock = threading.Lock()
-        self._written = 0
         self._synced = 0
 
     def __enter__(self) -> Writer:
@@ -70,6 +81,7 @@ class Writer:
                     "request": {"method": event.method, "url": event.url, "body": event.body},
                     "digest": event.digest,
                     "tracker": event.tracker,
+                    "synced": self._synced,
                 },
                 sync=True,
             )
@@ -96,12 +108,14 @@ class Writer:
         self._append((_encode(record) + "\n").encode(), sync=sync)
 
     def close(self) -> None:
-        """Sync and close; harmless to repeat."""
+        """Cut off what is left of the room, sync and close; harmless to repeat."""
         with self._sync_lock, self._write_lock:
             handle, self._handle = self._handle, -1
             if handle < 0:
                 return
             try:
+                if self._torn or self._room > self._size:
+                    os.ftruncate(handle, self._size)
                 os.fsync(handle)
             except OSError as error:
                 raise _unwritable(error) from error
@@ -112,7 +126,7 @@ class Writer:
         try:
             with self._write_lock:
                 self._write(line)
-                mine = self._written
+                mine = self._size
             if sync:
                 self._sync(mine)
         except OSError as error:
@@ -122,18 +136,28 @@ class Writer:
         """Write a line whole, or have the next one cut off what there is of it."""
         if self._torn:
             os.ftruncate(self._handle, self._size)
+            self._room = self._size
+        if self._size + len(line) > self._room:
+            self._make_room(len(line))
         self._torn = True
-        _write_all(self._handle, line)
+        _write_all(self._handle, line, self._size)
         self._size += len(line)
-        self._written += 1
+        self._room = max(self._room, self._size)
         self._torn = False
+
+    def _make_room(self, size: int) -> None:
+        """Write zeros for this line and some more to come."""
+        more = size + min(max(self._size, _LEAST), _MOST)
+        # Where there is no such room there may be enough for the line, and else that will tell.
+        with suppress(OSError):
+            self._room += os.pwrite(self._handle, bytes(more), self._room)
 
     def _sync(self, mine: int) -> None:
         with self._sync_lock:
             if self._synced < mine:
-                written = self._written
-                os.fsync(self._handle)
-                self._synced = written
+                size = self._size
+                _flush(self._handle)
+                self._synced = size
 
 
 def _unwritable(error: OSError) -> JournalError:
@@ -153,7 +177,7 @@ def _sync_folders(path: Path) -> None:
             os.close(handle)
 
 
-def _write_all(handle: int, line: bytes) -> None:
+def _write_all(handle: int, line: bytes, at: int) -> None:
     done = 0
     while done < len(line):
-        done += os.write(handle, line[done:])
+        done += os.pwrite(handle, line[done:], at + done)

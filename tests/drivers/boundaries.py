@@ -150,15 +150,15 @@ def _arm_torn(boundary: str, killer: _Killer) -> None:
     if kind == "report":
         _arm_torn_report(killer)
         return
-    write_all: Callable[[int, bytes], None] = writer._write_all
+    write_all: Callable[[int, bytes, int], None] = writer._write_all
 
-    def torn(handle: int, line: bytes) -> None:
+    def torn(handle: int, line: bytes, at: int) -> None:
         head = line[:40].replace(b" ", b"")
         meant = b'"record":"%s"' % kind.encode() in head and _is_of_write(kind, line)
         if meant and killer.is_due():
-            os.write(handle, line[: len(line) // 2])
+            os.pwrite(handle, line[: len(line) // 2], at)
             killer.kill()
-        write_all(handle, line)
+        write_all(handle, line, at)
 
     writer._write_all = torn
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cached_property
 
 from runner.answers.kinds import FailureType
 from runner.model import Failure, Json, Reply
@@ -41,21 +40,28 @@ def excerpt(text: str) -> str:
 class Content:
     """A reply's body: `json` where `is_json`, and always `text`; each is worked out when asked."""
 
+    # By hand what functools.cached_property does: in Python 3.11 that takes a lock each time.
+    __slots__ = ("_body", "_known", "_text", "status")
+
     def __init__(self, reply: Reply) -> None:
         self.status = reply.status
         self._body = reply.body
+        self._text: str | None = None
+        self._known: tuple[bool, Json] | None = None
 
-    @cached_property
+    @property
     def text(self) -> str:
         """The body as text: bytes that are not UTF-8 are replaced, a byte order mark is dropped."""
-        return self._body.decode("utf-8", "replace").removeprefix("\ufeff")
+        if self._text is None:
+            self._text = self._body.decode("utf-8", "replace").removeprefix("\ufeff")
+        return self._text
 
     @property
     def is_blank(self) -> bool:
         """Whether nothing came but perhaps white space."""
         return not self._body or self._body.isspace()
 
-    @cached_property
+    @property
     def is_page(self) -> bool:
         """Whether it is a whole web page, which the content type alone does not tell.
 
@@ -65,22 +71,23 @@ class Content:
             _PAGE.search(self.text[:2048])
         )
 
-    @cached_property
     def _parsed(self) -> tuple[bool, Json]:
-        try:
-            return True, _decode(self.text)
-        except (ValueError, RecursionError):
-            return False, None
+        if self._known is None:
+            try:
+                self._known = True, _decode(self.text)
+            except (ValueError, RecursionError):
+                self._known = False, None
+        return self._known
 
     @property
     def is_json(self) -> bool:
         """Whether it can be parsed, whatever the content type says."""
-        return self._parsed[0]
+        return self._parsed()[0]
 
     @property
     def json(self) -> Json:
         """What it says, `None` where it is not JSON."""
-        return self._parsed[1]
+        return self._parsed()[1]
 
     @property
     def is_only_error(self) -> bool:

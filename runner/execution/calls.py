@@ -77,8 +77,12 @@ class Caller:
         if not self._is_settled(call, at, request, digest, envelope):
             if changes:
                 self._intend(call, at, request, digest, reach.name)
-                with self._shelf.cleared(reach.url):
+                self._shelf.clear(reach.url)
+                try:
                     again = self._send(call, at.key, reach, request, envelope)
+                finally:
+                    # What was asked for meanwhile may be from before or after the change.
+                    self._shelf.clear(reach.url)
             elif call.cache:
                 self._ask_once(call, at.key, reach, request, envelope)
             else:

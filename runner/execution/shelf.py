@@ -34,17 +34,10 @@ class Shelf:
         with place.lock:
             yield place
 
-    @contextmanager
-    def cleared(self, url: str) -> Iterator[None]:
-        """While something is changed on a tracker, and after, no earlier answer is found."""
-        self._clear(url)
-        try:
-            yield
-        finally:
-            # What was asked for meanwhile may be from before or after the change.
-            self._clear(url)
-
-    def _clear(self, url: str) -> None:
+    def clear(self, url: str) -> None:
+        """From here on no earlier answer of the tracker at that address is found."""
+        if not self._places:
+            return
         with self._lock:
             for known in [key for key in self._places if key[0] == url]:
                 del self._places[known]

@@ -169,7 +169,7 @@ class _Builder:
 
     def _params(self, step: Map, trail: Trail, operation: Operation) -> Renderer:
         params = step.get("params") or {}
-        if isinstance(params, Map):
+        if params and isinstance(params, Map):
             properties = {name: p.schema for name, p in operation.parameters.items()}
             key, schema = (str(operation), "params"), {"properties": properties}
             shape = self._rules.shape(key, schema)

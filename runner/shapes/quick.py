@@ -76,8 +76,17 @@ def _type(_: Any, expected: Any, _templated: bool) -> Predicate:
     kinds = [expected] if isinstance(expected, str) else expected
     if len(kinds) == 1:
         return _KINDS[kinds[0]]
-    tests = [_KINDS[kind] for kind in kinds]
-    return lambda value: any(test(value) for test in tests)
+    return _one_of([_KINDS[kind] for kind in kinds])
+
+
+def _one_of(tests: list[Predicate]) -> Predicate:
+    def predicate(value: Any) -> bool:
+        for test in tests:  # noqa: SIM110  (a generator costs more than this loop)
+            if test(value):
+                return True
+        return False
+
+    return predicate
 
 
 def _properties(schema: Any, expected: Any, templated: bool) -> Predicate:
@@ -112,8 +121,7 @@ def _items(_: Any, expected: Any, templated: bool) -> Predicate:
 
 
 def _any_of(_: Any, expected: Any, templated: bool) -> Predicate:
-    tests = [compile_schema(part, templated=templated) for part in expected]
-    return lambda value: any(test(value) for test in tests)
+    return _one_of([compile_schema(part, templated=templated) for part in expected])
 
 
 def _enum(_: Any, expected: Any, _templated: bool) -> Predicate:

@@ -73,6 +73,8 @@ def without_dollar(text: str) -> Iterator[tuple[int, str]]:
 
 def is_whole(text: str) -> bool:
     """Whether a text is one single expression, so that its value may be of any type."""
+    if _WHOLE.fullmatch(text):
+        return True
     try:
         parts = split_text(text)
     except UnclosedError:

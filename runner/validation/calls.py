@@ -281,7 +281,7 @@ class CallChecker:
     def _answer(self, step: Map, trail: Trail, names: Names, operation: Operation | None) -> None:
         if not step.keys() & {"expect", "until", "save"}:
             return
-        mine = names.with_answer(operation.response if operation else {})
+        mine = names.with_roots(self._rules.answer(operation))
         expected = step.get("expect", [])
         if isinstance(expected, list):
             for index, condition in enumerate(expected):

@@ -34,6 +34,7 @@ class Rules:
         self.templates = Templates(dict.fromkeys(NAMES, _no_function))
         self.included: dict[Path, Document] = {}
         self._envelopes: dict[str, Mapping[str, Json]] = {}
+        self._answers: dict[str, Mapping[str, Mapping[str, Json]]] = {}
         self.linter = Linter(catalogue)
 
     @cached_property
@@ -53,6 +54,18 @@ class Rules:
         if key not in self._envelopes:
             self._envelopes[key] = envelope(operation.response)
         return self._envelopes[key]
+
+    def answer(self, operation: Operation | None) -> Mapping[str, Mapping[str, Json]]:
+        """The names by which a step speaks of its own answer: what `expect` may look at."""
+        key = str(operation)
+        if key not in self._answers:
+            response = operation.response if operation else {}
+            self._answers[key] = {
+                "data": response,
+                "status": {"type": "integer"},
+                "envelope": envelope(response),
+            }
+        return self._answers[key]
 
     def shape(
         self, key: tuple[str, str], schema: Mapping[str, Json], *, templated: bool = True
@@ -139,8 +152,9 @@ class _Playbook:
             self.notes.written_out(data["defaults"], ("defaults",), ("on_error", "retry"))
             self.notes.expressions(data["defaults"], ("defaults",), names)
         self.steps.check(data.get("steps"), ("steps",), names)
-        last = names.unsure("may not have run")
-        self.steps.check(data.get("finally"), ("finally",), last)
+        if "finally" in data:
+            last = names.unsure("may not have run")
+            self.steps.check(data["finally"], ("finally",), last)
         self.notes.expressions(data.get("outputs"), ("outputs",), names)
         bodies = cache(lambda name: read_body(self.document, name))
         self.document.problems += self.rules.linter.check(self.document, bodies)

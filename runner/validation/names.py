@@ -82,11 +82,6 @@ class Names(NamedTuple):
         """The same, with more names (an item, an answer)."""
         return self._replace(roots={**self.roots, **roots})
 
-    def with_answer(self, response: Schema) -> Names:
-        """The same, with the answer of the step itself: what `expect` may look at."""
-        status = {"type": "integer"}
-        return self.with_roots({"data": response, "status": status, "envelope": envelope(response)})
-
     def guarding(self, references: Iterable[Reference]) -> Names:
         """The same, below a condition with these references."""
         asked = {str(r.keys[0]) for r in references if r.root == "steps" and r.keys}

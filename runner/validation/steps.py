@@ -23,6 +23,8 @@ _SCALAR = {"type": ["string", "integer", "number", "boolean", "null"]}
 # What decides how a step runs, and so must be known before it does.
 _WRITTEN_OUT = ("name", "as", "on_error", "attempts", "retry", "raw", "steps")
 _LOOP_KEYS = ("as", "concurrency")
+# The key that makes a step one of a kind.
+_MARKERS = {kind: {"block": "steps", "call": "resource"}.get(kind, kind) for kind in STEP_KINDS}
 
 
 def kind_of(step: Map) -> str:
@@ -47,19 +49,19 @@ def _collect(steps: Json, trail: Trail, block: str, notes: Notes, sites: dict[st
             continue
         name = step.get("name")
         if isinstance(name, str):
-            path = (*trail, index, "name")
             if name in sites:
                 notes.add(
                     "KP205",
                     f"the name '{name}' is taken by the step on line {sites[name].line}",
                     "give each step a name of its own",
-                    path=path,
+                    path=(*trail, index, "name"),
                 )
             else:
-                line = notes.document.place(notes.document.offset(path), 1).line
+                line = notes.document.place(step.spots["name"][1], 1).line
                 sites[name] = Site(line, trail[:-1], block)
-        inner = name if isinstance(name, str) else ""
-        _collect(step.get("steps"), (*trail, index, "steps"), inner, notes, sites)
+        if "steps" in step:
+            inner = name if isinstance(name, str) else ""
+            _collect(step["steps"], (*trail, index, "steps"), inner, notes, sites)
 
 
 class StepChecker:
@@ -100,18 +102,20 @@ class StepChecker:
             names.declare(name, schema, uncertain)
 
     def _shape(self, step: Map, trail: Trail, kind: str) -> None:
-        others = [k for k in STEP_KINDS if k != kind and _marker(k) in step]
+        others = [k for k in STEP_KINDS if _MARKERS[k] in step and k != kind]
         if others:
             self._notes.add(
                 "KP216",
                 f"a step is {_ARTICLES[kind]} or {_ARTICLES[others[0]]}, and this one is both",
-                f"move '{_marker(others[0])}' to a step of its own",
-                path=(*trail, _marker(others[0])),
+                f"move '{_MARKERS[others[0]]}' to a step of its own",
+                path=(*trail, _MARKERS[others[0]]),
                 key=True,
             )
         else:
             # The id of a call is judged by its operation, in better words.
-            judged = {key: part for key, part in step.items() if key != "id" or kind != "call"}
+            judged: Json = step
+            if kind == "call" and "id" in step:
+                judged = {key: part for key, part in step.items() if key != "id"}
             self._notes.mismatches(self._rules.part(kind), judged, trail)
             self._notes.written_out(step, trail, _WRITTEN_OUT)
         for key in _LOOP_KEYS:
@@ -229,10 +233,6 @@ class StepChecker:
 
 _ARTICLES = {"block": "a block", "call": "a call", "set": "a set", "include": "an include"}
 _FIXED = frozenset({"inputs", "vars", "run", "tracker", "steps"})
-
-
-def _marker(kind: str) -> str:
-    return {"block": "steps", "call": "resource"}.get(kind, kind)
 
 
 def _literal_schema(items: list[Json]) -> Schema:

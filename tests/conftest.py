@@ -65,6 +65,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait, for a timeout or another process."""
+    return (os.cpu_count() or 1) + 1
+
+
 # -- guards ---------------------------------------------------------------------------------------
 
 

@@ -862,11 +862,14 @@ BOMBS = [
 
 @pytest.mark.parametrize("source", BOMBS, ids=lambda source: source[:60])
 def test_bombs(source: str) -> None:
-    """Whatever would take much time or memory is refused before it has taken much."""
+    """Whatever would take much time or memory is refused before it has taken much.
+
+    Unbounded, each takes minutes at the least; the limit is far above what a slow machine takes.
+    """
     Templates().expression("1 + 1").evaluate({})
     began = time.thread_time()
     trouble(source)
-    assert time.thread_time() - began < 2
+    assert time.thread_time() - began < 10
 
 
 @pytest.mark.parametrize(

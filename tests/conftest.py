@@ -23,7 +23,7 @@ from unittest.mock import patch
 import pytest
 from jsonschema import Draft202012Validator
 
-from runner import execution, inputs
+from runner import execution, inputs, trackers
 from runner.catalogue import Catalogue, bundled
 from runner.cli import main
 from runner.emulator import Emulator, Fault, Received
@@ -46,6 +46,7 @@ from runner.report.jsonl import JsonLines
 from runner.report.turns import InTurn
 from runner.session import Options, Session, new_run_id
 from runner.trackers import Trackers
+from runner.trackers.tracker import TRANSPORTS
 from runner.validation import Rules, check
 
 ROOT = Path(__file__).parent.parent
@@ -59,10 +60,27 @@ _STRAYS = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the switch that writes what the cases expect anew."""
+    """Add the switch that writes what the cases expect anew, and the one for the transport."""
     parser.addoption(
         "--update-cases", action="store_true", help="Write the expected texts of tests/cases anew."
     )
+    parser.addoption(
+        "--transport", choices=TRANSPORTS, help="What carries requests where a test names nothing."
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have processes that tests start take the transport that is asked for."""
+    if config.getoption("--transport"):
+        os.environ["KEITARO_TRANSPORT"] = config.getoption("--transport")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is about httpx where something else carries the requests."""
+    if config.getoption("--transport") == "curl":
+        for item in items:
+            if item.get_closest_marker("httpx_only"):
+                item.add_marker(pytest.mark.skip(reason="this is about httpx"))
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -80,9 +98,15 @@ def _homes() -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def _clean_surroundings(monkeypatch: pytest.MonkeyPatch, _homes: Path) -> None:
+def _clean_surroundings(
+    monkeypatch: pytest.MonkeyPatch, _homes: Path, pytestconfig: pytest.Config
+) -> None:
     """An empty home, and an environment that says nothing of trackers, proxies or colours."""
+    if transport := pytestconfig.getoption("--transport"):
+        monkeypatch.setattr(trackers, "TRANSPORTS", sorted(TRANSPORTS, key=transport.__ne__))
     for name in list(os.environ):
+        if name == "KEITARO_TRANSPORT" and transport:
+            continue
         if name in _STRAYS or name.startswith("KEITARO_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", tempfile.mkdtemp(dir=_homes))

@@ -28,6 +28,7 @@ _VOLATILE = (
     (re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}"), "RUN"),
     (re.compile(r"\d+ ms"), "N ms"),
     (re.compile(r"127\.0\.0\.1:\d+"), "TRACKER"),
+    (re.compile(r"was lost: [A-Za-z ]+"), "was lost: WHY"),  # each transport has its own words
 )
 
 

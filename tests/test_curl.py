@@ -165,6 +165,7 @@ def _until(holds: Callable[[], bool]) -> None:
 # -- how it is chosen -----------------------------------------------------------------------------
 
 
+@pytest.mark.httpx_only
 def test_who_says_which(tmp_path: Path) -> None:
     """The option goes before the file, the file before the variable; httpx is what is left."""
     file = tmp_path / "t.yaml"

@@ -50,6 +50,7 @@ def _wrong(file: Path, name: str | None = None, environ: dict[str, str] | None =
 # --- the environment -------------------------------------------------------------------------
 
 
+@pytest.mark.httpx_only
 def test_variables_name_the_default_tracker() -> None:
     """KEITARO_URL and KEITARO_API_KEY are enough, under the name `default`."""
     tracker = _by_variables()
@@ -232,6 +233,7 @@ trackers:
 """
 
 
+@pytest.mark.httpx_only
 def test_a_file_names_several_trackers(write, tmp_path: Path) -> None:
     """Every field of an entry arrives, paths counting from the file's own folder."""
     (tmp_path / "keys").mkdir()

@@ -19,7 +19,7 @@ from runner.journal import writer
 from runner.model import Finished, Intent
 from runner.report.jsonl import JsonLines
 from runner.runs import OpenRun
-from runner.transport import Transport
+from runner.transport import Transport, over_curl
 
 # What has happened to the call when the process dies: not sent and known not to be, sent or
 # about to be with no outcome on disk, and done.
@@ -80,9 +80,11 @@ def kill_at(boundary: str, nth: int, tomb: str) -> None:
         _arm_torn(boundary, killer)
     elif boundary in OF_RUNS:
         _arm_run(boundary, killer)
-    elif boundary in {"half-request", "request-left"}:
-        part = "headers" if boundary == "half-request" else "body"
-        _wrap(http11.HTTP11Connection, f"_send_request_{part}", killer, after=True)
+    elif boundary == "half-request":
+        _wrap(http11.HTTP11Connection, "_send_request_headers", killer, after=True)
+    elif boundary == "request-left":
+        _wrap(http11.HTTP11Connection, "_send_request_body", killer, after=True)
+        _arm_curl(killer)
     elif boundary == "after-response":
         _wrap(Transport, "send", killer, after=True)
     elif boundary == "before-sync":
@@ -121,6 +123,44 @@ def _wrap(owner: Any, name: str, killer: _Killer, *, after: bool) -> None:
         return result
 
     setattr(owner, name, wrapped)
+
+
+def _arm_curl(killer: _Killer) -> None:
+    open_ = over_curl.Maker.open
+
+    def opened(self: over_curl.Maker) -> over_curl.Connection:
+        connection = open_(self)
+        connection._many = _Many(connection, killer)
+        return connection
+
+    over_curl.Maker.open = opened  # type: ignore[method-assign]
+
+
+class _Many:
+    """libcurl's own loop, which ends once a request has left; it sends small ones in one piece."""
+
+    def __init__(self, connection: over_curl.Connection, killer: _Killer) -> None:
+        self._many = connection._many
+        self._curl = connection._curl
+        self._killer = killer
+        self._left = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._many, name)
+
+    def add_handle(self, curl: Any) -> None:
+        """Begin an exchange."""
+        self._left = False
+        self._many.add_handle(curl)
+
+    def perform(self) -> Any:
+        """Do what can be done; the request has left where libcurl has counted its bytes."""
+        done = self._many.perform()
+        if not self._left and self._curl.getinfo(over_curl.pycurl.REQUEST_SIZE):
+            self._left = True
+            if self._killer.writes and self._killer.is_due():
+                self._killer.kill()
+        return done
 
 
 def _arm_event(boundary: str, killer: _Killer) -> None:

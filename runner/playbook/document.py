@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,8 @@ class Seq(list[Any]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.spots: list[int] = []
+        # A list of numbers takes four times the memory, and a loop's items may be many.
+        self.spots = array("Q")
 
 
 @dataclass(slots=True)
@@ -56,7 +59,7 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
     folder: Path | None = None
     _ends: Callable[[str], Mapping[int, int]] | None = None
-    _lines: list[int] = field(default_factory=list)
+    _lines: Sequence[int] = ()
     _known_ends: Mapping[int, int] | None = None
     _last_line: tuple[int, str] = (0, "")
 
@@ -179,9 +182,10 @@ class Document:
         """SHA-256 of the parsed content: comments, key order, quoting and path do not count."""
         return fingerprint(self.data)
 
-    def _line_starts(self) -> list[int]:
+    def _line_starts(self) -> Sequence[int]:
         if not self._lines:
-            self._lines = [0, *(found.end() for found in re.finditer(r"\r\n|\n|\r", self.text))]
+            ends = (found.end() for found in re.finditer(r"\r\n|\n|\r", self.text))
+            self._lines = array("Q", chain((0,), ends))
         return self._lines
 
     def _line_column(self, offset: int) -> tuple[int, int]:

@@ -81,17 +81,35 @@ def compile_value(value: Json, templates: Templates) -> Renderer:
     """A renderer for any JSON value. Raises TemplateError where an expression cannot be read."""
     if isinstance(value, str):
         return _compile_text(value, templates) if OPEN in value else _Constant(value)
+    if _is_constant(value):
+        return _Constant(_plain(value))
     if isinstance(value, dict):
-        items = [(key, compile_value(part, templates)) for key, part in value.items()]
-        if all(isinstance(part, _Constant) for _, part in items):
-            return _Constant({key: part.render({}) for key, part in items})
-        return _Mapping(items)
+        return _Mapping([(key, compile_value(part, templates)) for key, part in value.items()])
+    return _List([compile_value(part, templates) for part in value])
+
+
+def _is_constant(value: Json) -> bool:
+    """Whether there is no expression in a value; loops cost less than generators."""
+    if isinstance(value, str):
+        return OPEN not in value
+    if isinstance(value, dict):
+        for part in value.values():
+            if isinstance(part, str | dict | list) and not _is_constant(part):
+                return False
+    elif isinstance(value, list):
+        for part in value:
+            if isinstance(part, str | dict | list) and not _is_constant(part):
+                return False
+    return True
+
+
+def _plain(value: Json) -> Json:
+    """The value in plain mappings and lists."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, list):
-        parts = [compile_value(part, templates) for part in value]
-        if all(isinstance(part, _Constant) for part in parts):
-            return _Constant([part.render({}) for part in parts])
-        return _List(parts)
-    return _Constant(value)
+        return [_plain(part) for part in value]
+    return value
 
 
 def _compile_text(text: str, templates: Templates) -> Renderer:

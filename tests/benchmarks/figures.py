@@ -438,26 +438,41 @@ def _exports(bench: Bench, server: Server) -> Iterator[Row]:
 
 
 def syncing(bench: Bench, server: Server) -> Iterator[Row]:
-    """What the disk takes to keep a line, which the journal waits for before each write."""
+    """What the disk takes to keep a line: over zeros, as in the journal, and at the end of a file."""
     del server
-    costs = []
+    kept: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(bench.rounds):
+        for over_zeros, costs in kept.items():
+            costs.append(_line_kept(bench.folder / "synced", over_zeros=over_zeros))
+    over, at_end = kept[True], kept[False]
+    spread = Spread.of(over)
+    share = spread.median * 2 / STEPS_IN_A_TURN
+    yield Row(
+        "sync of a line in the journal", f"{spread} µs; {share:.0f} µs a step, two of three writing",
+        f"a file that grows: {Spread.of(at_end)} µs", ratio(over, at_end), "",
+        {"us": spread.median, "beside_us": Spread.of(at_end).median},
+    )  # fmt: skip
+
+
+def _line_kept(file: Path, *, over_zeros: bool, count: int = 100) -> float:
+    """Microseconds to write a line and to know it on the disk."""
     line = b"x" * 400 + b"\n"
-    file = bench.folder / "synced"
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    took = 0.0
     try:
-        for _ in range(300):
-            time.sleep(0.001)
-            began = time.perf_counter()
-            os.write(handle, line)
+        if over_zeros:
+            os.pwrite(handle, bytes(len(line) * count), 0)
             os.fsync(handle)
-            costs.append((time.perf_counter() - began) * 1e6)
+        for number in range(count):
+            time.sleep(0.0005)
+            began = time.perf_counter()
+            os.pwrite(handle, line, len(line) * number)
+            (os.fdatasync if over_zeros else os.fsync)(handle)
+            took += time.perf_counter() - began
     finally:
         os.close(handle)
         file.unlink()
-    spread = Spread.of(costs)
-    share = spread.median * 2 / STEPS_IN_A_TURN
-    yield Row("fsync of a line", f"{spread} µs", f"{share:.0f} µs a step, two of three writing",
-              None, "", {"us": spread.median})  # fmt: skip
+    return took / count * 1e6
 
 
 FIGURES: Mapping[str, Figure] = {

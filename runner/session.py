@@ -184,11 +184,13 @@ class Session:
 
     def _mask(self, event: Finished | Intent | Retrying | Phase) -> Event:
         if isinstance(event, Finished):
-            line, masked = self.masker.both(event.envelope)
-            data = event.envelope["data"]
-            hidden = tuple(_differences(data, masked["data"], ("data",)))
+            envelope = event.envelope
+            line, masked = self.masker.both(envelope)
+            if masked is envelope:
+                return event._replace(line=line)
+            hidden = tuple(_differences(envelope["data"], masked["data"], ("data",)))
             if hidden and self._passed_on:
-                self._passed_on.take(event.envelope, hidden)
+                self._passed_on.take(envelope, hidden)
             return event._replace(envelope=masked, line=line, hidden=hidden)
         if isinstance(event, Intent):
             _, (url, body) = self.masker.both([event.url, event.body])

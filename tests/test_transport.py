@@ -31,6 +31,7 @@ from runner.trackers import Tracker
 from runner.trackers.tracker import TRANSPORTS
 from runner.transport import Limits, Transport
 from runner.transport.faults import RULES, explain
+from runner.transport.over_httpx import Direct
 
 KEY = "3f2a9c0d4b5e6f708192a3b4c5d6e7f8"
 TRACKER = Tracker("main", "https://t.example.com", KEY)
@@ -488,6 +489,20 @@ def test_a_connection_that_was_closed_while_idle_is_replaced() -> None:
         assert transport.send(request).status == 200
         assert closed.wait(5)
         assert transport.send(request).status == 200
+        assert server.connections == 2
+
+
+@httpx_only
+def test_a_connection_that_was_left_midway_is_replaced() -> None:
+    """Where an answer was never read to its end, the next request does not read the rest of it."""
+    with _serving(_answers(OK)) as server:
+        url = httpx.URL(f"http://127.0.0.1:{server.port}")
+        direct = Direct(url, ssl.create_default_context(), 5)
+        request = httpx.Request("GET", url, headers={"Host": "t"}, extensions={"target": b"/"})
+        direct.handle_request(request)  # as if what reads it had been interrupted
+        assert direct.handle_request(request).read() == b"{}"
+        assert direct.handle_request(request).read() == b"{}"
+        direct.close()
         assert server.connections == 2
 
 

@@ -34,21 +34,25 @@ class Direct(httpx.BaseTransport):
     """The connection that `httpx.HTTPTransport` would make, without a pool around it.
 
     A pool for one connection has nothing to choose from, and takes a fifth of the time of a
-    request. Raises httpcore's exceptions as they are.
+    request. What is asked for is the extension `target`, path and query. Raises httpcore's
+    exceptions as they are.
     """
 
     def __init__(self, url: httpx.URL, context: ssl.SSLContext, keep_alive: float) -> None:
         self._url = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port)
         self._context = context
         self._keep_alive = keep_alive
-        self._connection = self._new()
+        self._connection: httpcore.HTTPConnection | None = None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, over a new connection where the last one is of no more use."""
-        if self._connection.is_closed() or self._connection.has_expired():
-            self._connection.close()
-            self._connection = self._new()
-        answer = self._connection.handle_request(
+        connection = self._connection
+        if connection is None or not connection.is_available() or connection.has_expired():
+            self.close()
+            self._connection = connection = httpcore.HTTPConnection(
+                self._url.origin, ssl_context=self._context, keepalive_expiry=self._keep_alive
+            )
+        answer = connection.handle_request(
             httpcore.Request(
                 request.method,
                 self._url,
@@ -66,12 +70,8 @@ class Direct(httpx.BaseTransport):
 
     def close(self) -> None:
         """Hang up."""
-        self._connection.close()
-
-    def _new(self) -> httpcore.HTTPConnection:
-        return httpcore.HTTPConnection(
-            self._url.origin, ssl_context=self._context, keepalive_expiry=self._keep_alive
-        )
+        if self._connection is not None:
+            self._connection.close()
 
 
 class _Arriving(httpx.SyncByteStream):

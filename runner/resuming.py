@@ -7,6 +7,7 @@ place, and where a mark would be sent, the value is read from the tracker again.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -197,9 +198,11 @@ class Memory(Past):
         verdict = judge(operation, outcome)
         if verdict.success is not True:
             said = verdict.error.message if verdict.error else ""
+            hint = "resume once the tracker answers"
+            if verdict.status == 404:
+                hint = "name another id with --in-doubt, or say done or retry"
             raise RunnerError(
-                f"{operation} was asked to learn what became of a call, and failed: {said}",
-                "resume once the tracker answers",
+                f"{operation} was asked to learn what became of a call, and failed: {said}", hint
             )
         return verdict.data
 
@@ -216,10 +219,11 @@ class Memory(Past):
             raise RunnerError(f"{', '.join(strange)} is not in doubt", f"in doubt is: {known}")
         open_ = [d for key, d in self._history.doubts.items() if not self._can_settle(key, d)]
         if open_:
+            words = [shlex.quote(f"{open_[0].key}={word}") for word in ("done", "retry", "id:123")]
             raise RunnerError(
                 "\n".join(["in doubt: sent, with no answer seen", *map(_question, open_)]),
-                f"look at the tracker, then resume with --in-doubt {open_[0].key}=done, "
-                f"{open_[0].key}=retry or {open_[0].key}=id:123",
+                f"look at the tracker, then resume with --in-doubt {words[0]}, "
+                f"{words[1]} or {words[2]}",
                 code=ExitCode.IN_DOUBT,
             )
 

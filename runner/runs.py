@@ -114,7 +114,8 @@ def open_inputs(plan: Plan, masker: Masker) -> dict[str, Json]:
 def check_same(history: History, plan: Plan, tracker: Reach, masker: Masker) -> None:
     """Raises RunnerError where what is continued is not what was begun.
 
-    Steps that have done nothing yet may have changed, those that have may not.
+    Steps that have done nothing may have changed, one that failed too; those that have done
+    something, or may have, may not.
     """
     head = history.head
     if head["tracker"]["url"] != tracker.url:
@@ -122,7 +123,7 @@ def check_same(history: History, plan: Plan, tracker: Reach, masker: Masker) -> 
             f"this run was begun on {head['tracker']['url']}, and this is {tracker.url}",
             "name the same tracker, or start a new run",
         )
-    touched = {root(key) for key in history.seen}
+    touched = {root(key) for key in (*history.done, *history.doubts)}
     now = step_fingerprints(plan)
     changed = [label for label, was in head["steps"].items()
                if label in touched and now.get(label) != was]  # fmt: skip

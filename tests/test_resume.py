@@ -587,11 +587,30 @@ def test_a_later_change_is_taken(place: Make) -> None:
     assert it.new_calls() == ["GET /offers/98"]
 
 
+def test_a_new_run_tells_of_one_in_doubt(place: Make) -> None:
+    """Who starts anew is told of the run that died or is in doubt, and not of one that failed."""
+    it = place()
+    it.first(THREE, 5, Fault("reset_after", match="POST /groups"))
+    said = it.run()
+    (known,) = [run.id for run in it.store.states() if run.state == "in doubt"]
+    assert f"left calls in doubt: --resume {known} goes on with it" in said.err
+    assert "note:" not in it.run().err  # the latest has failed, and that is known
+
+
+def test_a_step_that_failed_may_be_corrected(place: Make) -> None:
+    """What a tracker turned down has done nothing: it is corrected, and the run goes on."""
+    it = place()
+    it.first(THREE, 1, Fault("status", match="PUT", status=422, body={"notes": ["is wrong"]}))
+    it.write(THREE.replace("notes: ", "state: active, notes: "))
+    assert it.resume().code == 0
+    assert it.new_calls() == ["PUT /offers/1"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ("name: G,", "name: H,", "group changed"),
-        ("- {name: group", "- {name: grouped", "group, offer, note changed"),
+        ("- {name: group", "- {name: grouped", "group, offer changed"),
         ("retry: 0,\n     body: {name: \"In", "retry: 1,\n     body: {name: \"In", "offer changed"),
     ],
     ids=["body", "name", "another-key"],
@@ -834,7 +853,7 @@ def test_without_a_natural_key_a_person_is_asked(place: Make) -> None:
     assert (said.code, it.new_calls()) == (5, [])
     assert "per[1].flow: stream.create, POST" in said.err
     assert '"name": "B"' in said.err
-    assert "--in-doubt per[1].flow=done" in said.err
+    assert "--in-doubt 'per[1].flow=done'" in said.err  # quoted, since brackets mean much to shells
     assert [run.state for run in it.store.states()] == ["in doubt"]
     assert it.store.states()[0].doubts == ("per[1].flow",)
 

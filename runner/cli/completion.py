@@ -111,13 +111,13 @@ complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    r"""Print the script that completes words in SHELL.
+    """Print the script that completes words in SHELL.
 
     \b
     bash:  eval "$(keitaro-runner completion bash)"     in ~/.bashrc
     zsh:   eval "$(keitaro-runner completion zsh)"      in ~/.zshrc, after compinit
     fish:  keitaro-runner completion fish | source      in ~/.config/fish/config.fish
-    """
+    """  # noqa: D301  (click wants the character itself: it keeps the lines apart)
     group = click.get_current_context().find_root().command
     # The base class's: bash's own starts a bash to ask for its version.
     click.echo(ShellComplete.source(_CLASSES[shell](group, {}, PROGRAM, VARIABLE)))

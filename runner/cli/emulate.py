@@ -49,7 +49,12 @@ def command(
         for raw in json.loads(faults.read_text(encoding="utf-8")) if faults else []:
             tracker.fault(Fault.from_dict(raw))
         tracker.start()
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except OSError as error:
+        raise RunnerError(
+            f"the emulator cannot start: {error.strerror or error}",
+            "choose another --port; 0 takes one that is free",
+        ) from error
+    except (ValueError, TypeError, KeyError) as error:
         raise RunnerError(f"the emulator cannot start: {error}", "check its options") from error
     click.echo(f"export KEITARO_URL={tracker.url}")
     click.echo(f"export KEITARO_API_KEY={tracker.key}")

@@ -57,6 +57,7 @@ def command(
     if list(wanted.values()).count("-") > 1:
         raise click.UsageError("only one form can go to stdout")
     with _on_disk(place) as path:
+        _check(path, place)
         if verify:
             _verify(path, place, head)
         else:
@@ -83,6 +84,12 @@ def _on_disk(place: str) -> Iterator[Path]:
         shutil.copyfileobj(sys.stdin.buffer, spooled)
         spooled.flush()
         yield Path(spooled.name)
+
+
+def _check(path: Path, place: str) -> None:
+    """Raises RunnerError where there is nothing to read: no file is written, or replaced, then."""
+    if not path.stat().st_size:
+        raise RunnerError(f"the report {place} is empty", "a run writes at least its last line")
 
 
 def _export(path: Path, wanted: dict[str, str]) -> None:

@@ -24,7 +24,7 @@ from runner.cli.preparing import checked, plan_of, refuse
 from runner.cli.stopping import Stop, stop_on_signals
 from runner.errors import ExitCode, RunnerError
 from runner.model import Summary
-from runner.planning import Plan
+from runner.planning import Plan, destroys
 from runner.report.closing import masked
 from runner.report.console import Console
 from runner.trackers.tracker import TRANSPORTS
@@ -41,7 +41,7 @@ _KEPT_TO_GO_ON: Mapping[str, tuple[str, Any]] = {
     "--state-dir": ("state_dir", None), "--report": ("report", None),
     "--trackers": ("trackers_file", None), "--tracker": ("tracker", None),
     "--max-destroy": ("max_destroy", MOST_DESTROYED), "--jobs": ("jobs", 1),
-    "--transport": ("transport", None),
+    "--transport": ("transport", None), "--rate": ("rate", None),
 }  # fmt: skip
 
 
@@ -140,6 +140,7 @@ def _run(asked: Asked, stack: ExitStack) -> int:
         environ |= stack.enter_context(_emulated(asked))
     else:
         require_consent(plan, asked.yes)
+    _check_destroys(plan, asked.max_destroy)
     stop = stack.enter_context(stop_on_signals())
     trackers = Trackers(
         asked.trackers_file, environ, insecure=asked.insecure, transport=asked.transport
@@ -153,6 +154,17 @@ def _run(asked: Asked, stack: ExitStack) -> int:
     with masked_errors(session.masker):
         summary = _execute(asked, plan, session, resumed, rules.catalogue, stop, stack)
     return int(summary.exit_code)
+
+
+def _check_destroys(plan: Plan, most: int | None) -> None:
+    """Refuse before anything is sent what is known to destroy too much, loops left aside."""
+    steps = (*plan.steps, *plan.last)
+    count = sum(destroys(s.work) for s in steps if s.when is None and s.loop is None)
+    if most is not None and count > most:
+        raise RunnerError(
+            f"this playbook destroys {count}, and may destroy {most}",
+            "nothing was sent; if that is meant, allow it with --max-destroy",
+        )
 
 
 # -- the run --------------------------------------------------------------------------------------
@@ -211,10 +223,14 @@ def _execute(
     if resumed is None and not asked.emulator:
         path = None if plan.file == "<stdin>" else Path(plan.file)
         store = Store(state_folder(path, asked.state_dir, os.environ))
+        if path and (earlier := store.unfinished(path)):
+            known, state = earlier
+            ended = "died" if state == "died" else "left calls in doubt"
+            say(f"note: an earlier run of this playbook {ended}: --resume {known} goes on with it")
         run_id = new_run_id(plan.started)
         run = stack.enter_context(runs.begin(store, run_id, plan, Path(plan.file), here, masker))
-    earlier = resumed[1].lines() if resumed else ()
-    job = stack.enter_context(told_to_readers(asked.forms, earlier))
+    so_far = resumed[1].lines() if resumed else ()
+    job = stack.enter_context(told_to_readers(asked.forms, so_far))
     began = time.monotonic()
     with watched(stop, wanted=_is_watched(asked)) as (speak, views):
         console = Console(speak, painter(), quiet=asked.quiet, verbosity=asked.verbose)
@@ -263,6 +279,7 @@ def _command_to_go_on(asked: Asked, plan: Plan, run_id: str) -> str:
         if (value := getattr(asked, name)) != default
         for word in (option, str(value))
     ]
+    options += ["--yes" if name == "*" else f"--yes={name}" for name in asked.yes]
     playbook = "-" if plan.file == "<stdin>" else plan.file
     return shlex.join(["keitaro-runner", "run", playbook, "--resume", run_id, *options])
 

@@ -40,6 +40,7 @@ def command(state_dir: str | None, form: str, playbook: Path | None) -> None:
         return
     if not states:
         say(f"no runs in {store.folder}")
+        say("they are kept beside their playbook: name it, or its folder")
     for state in states:
         click.echo(_line(state))
 

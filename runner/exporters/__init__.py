@@ -57,10 +57,20 @@ def write_all(reports: Mapping[str, str], report: Path, surroundings: Surroundin
     Gives what was odd in the report. Raises RunnerError where a file cannot be written.
     """
     warnings: list[str] = []
+    _check(report)
     for name, place in reports.items():
         with _opened(place) as stream:
             warnings = export(name, report, stream, surroundings)
     return warnings
+
+
+def _check(report: Path) -> None:
+    """Raises RunnerError where the file is no report, before what there was is written over."""
+    try:
+        with report.open("rb") as lines:
+            next(iter(read_envelopes(lines)), None)
+    except OSError as error:
+        raise RunnerError(f"cannot read {report}: {error.strerror}", "check the path") from error
 
 
 def append_job_summary(report: Path, surroundings: Surroundings) -> bool:

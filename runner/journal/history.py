@@ -60,7 +60,6 @@ class History:
     head: Mapping[str, Any]
     done: dict[str, Done] = field(default_factory=dict)
     doubts: dict[str, Doubt] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
     seq: int = 0
     ended: Mapping[str, Any] | None = None
     size: int = 0
@@ -110,6 +109,16 @@ def read_head(path: Path) -> Mapping[str, Any] | None:
     return first[2] if first else None
 
 
+def read_state(path: Path) -> str | None:
+    """How a run ended, by its last record alone; `None` where it did not come to an end."""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, 2) - 4096))
+        last = file.read().removesuffix(b"\n").rpartition(b"\n")[2]
+    if not last.startswith(b'{"record":"end"'):
+        return None
+    return str(json.loads(last)["state"])
+
+
 class _Reader:
     """Takes the records of a journal one after the other."""
 
@@ -142,7 +151,6 @@ class _Reader:
 
     def _intent(self, record: Mapping[str, Any]) -> None:
         key, doubts = record["key"], self._history.doubts
-        self._history.seen.add(key)
         self._before[key] = doubts.get(key)
         doubts[key] = Doubt(
             key, record["call"], record["request"], record["digest"], record["tracker"]
@@ -151,7 +159,6 @@ class _Reader:
     def _outcome(self, offset: int, length: int, record: Mapping[str, Any]) -> None:
         history, key, envelope = self._history, record["key"], record["envelope"]
         history.seq = max(history.seq, envelope["seq"])
-        history.seen.add(key)
         success, error = envelope["success"], envelope["error"]
         if success is None:
             return

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from runner.errors import RunnerError
-from runner.journal.history import read_head, read_history
+from runner.journal.history import read_head, read_history, read_state
 from runner.journal.lock import is_held
 
+_LOOKED_AT = 20
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}\Z")
 _NAME = ".keitaro"
 
 
 def state_folder(playbook: Path | None, option: str | None, environ: Mapping[str, str]) -> Path:
-    """Where runs are kept: the option, KEITARO_STATE_DIR, or `.keitaro` beside the playbook."""
+    """Where runs are kept: the option, KEITARO_STATE_DIR, or `.keitaro` beside the playbook.
+
+    In place of the playbook its folder may be named.
+    """
     chosen = option or environ.get("KEITARO_STATE_DIR")
     if chosen:
         return Path(chosen)
-    return (playbook.resolve().parent if playbook else Path.cwd()) / _NAME
+    if playbook is None:
+        return Path.cwd() / _NAME
+    return (playbook if playbook.is_dir() else playbook.resolve().parent) / _NAME
 
 
 class RunFolder(NamedTuple):
@@ -109,6 +116,22 @@ class Store:
             f"there is no run to resume in {self.folder}",
             "'keitaro-runner runs' lists the runs; without --resume a new one is started",
         )
+
+    def unfinished(self, playbook: Path) -> tuple[str, str] | None:
+        """The latest run of a playbook and how it ended, where it died or left calls in doubt.
+
+        Among the latest of all only: each run begins with this question.
+        """
+        wanted = str(playbook.resolve())
+        paths = sorted((self.folder / "runs").glob("*/journal.jsonl"), reverse=True)
+        for folder in map(RunFolder, (path.parent for path in paths[:_LOOKED_AT])):
+            with suppress(RunnerError):  # damaged, which `runs` says
+                if (read_head(folder.journal) or {}).get("file") == wanted:
+                    state = read_state(folder.journal) or "died"
+                    if state in {"died", "in doubt"} and not is_held(folder.lock):
+                        return folder.id, state
+                    return None
+        return None
 
     def states(self) -> list[RunState]:
         """What became of each run."""

@@ -16,6 +16,7 @@ from runner.trackers.tracker import API, TIMEOUT, TRANSPORTS, Tracker
 __all__ = ["API", "DEFAULT", "TIMEOUT", "TRANSPORTS", "Tracker", "Trackers", "find"]
 
 DEFAULT = "default"
+_USUAL = "trackers.yaml"  # the name that `init` gives the file
 
 
 class Trackers:
@@ -102,7 +103,10 @@ class Trackers:
             )
         raise RunnerError(
             "no tracker is named: KEITARO_URL is not set, and no trackers file is given",
-            "set KEITARO_URL and KEITARO_API_KEY, or write a trackers.yaml",
+            f"add --trackers {_USUAL}, which lies here"
+            if Path(_USUAL).is_file()
+            else f"set KEITARO_URL and KEITARO_API_KEY, or write a {_USUAL} and name it with "
+            "--trackers",
         )
 
 

@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -155,8 +156,7 @@ def test_a_terminal_is_asked(
         os.close(theirs)
         shown = _read_until(ours, b"go on? [y/N]")
         assert b"gone  offer.delete; the tracker archives it" in shown
-        os.write(ours, answer)
-        _drain(ours)
+        _answer(ours, answer)
         assert process.wait(20) == code
     os.close(ours)
     assert len(calls(tracker)) == sent
@@ -177,13 +177,20 @@ def _read_until(terminal: int, words: bytes) -> bytes:
     return shown
 
 
-def _drain(terminal: int) -> None:
-    """Read until the other side is closed, which Linux tells as an error."""
-    try:
-        while os.read(terminal, 4096):
-            pass
-    except OSError:
+def _answer(terminal: int, keys: bytes) -> None:
+    """Press keys until the other side is closed, which Linux tells as an error.
+
+    Once more where nothing comes of it: what is pressed while a terminal changes its mode is lost.
+    """
+    for _ in range(10):
+        os.write(terminal, keys)
+        with suppress(OSError):
+            while select.select([terminal], [], [], 3)[0]:
+                if not os.read(terminal, 4096):
+                    return
+            continue
         return
+    pytest.fail(f"{keys!r} is no answer")
 
 
 # -- how many -------------------------------------------------------------------------------------

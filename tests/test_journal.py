@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from runner.journal import (
     state_folder,
 )
 from runner.journal import writer as writing
+from runner.journal.history import _records
 from runner.journal.lock import is_held
 from runner.model import Event, Finished, Intent, Phase, Retrying
 from runner.session import Session
@@ -456,16 +458,37 @@ def test_a_line_fits_where_room_does_not(path: Path, monkeypatch: pytest.MonkeyP
     assert states(path) == ({"a"}, set())
 
 
-def test_zeros_among_synced_lines_are_damage(path: Path) -> None:
+@pytest.mark.parametrize("old", [False, True], ids=["today's", "without what was synced"])
+@pytest.mark.parametrize("damaged", range(1, 6))
+@pytest.mark.parametrize("whole", [False, True], ids=["in a line", "up to a line"])
+def test_zeros_among_synced_lines_are_damage(
+    path: Path, damaged: int, whole: bool, old: bool
+) -> None:
     """What was synced cannot turn to zeros: where it has, nothing that follows is relied upon."""
-    write(path, intent("a"), outcome("a", True), intent("b"), outcome("b", True), intent("c"))
-    whole = path.read_bytes()
-    lines = whole.splitlines(keepends=True)
-    for damaged in range(1, 4):
-        start = sum(map(len, lines[:damaged]))
-        path.write_bytes(whole[:start] + b"\0" * 40 + whole[start + 40 :])
-        with pytest.raises(RunnerError, match=f"line {damaged + 1}, is damaged"):
-            read_history(path)
+    end = {"record": "end", "exit": 0, "state": "done"}
+    write(path, intent("a"), outcome("a", True), intent("b"), outcome("b", True), intent("c"), end)
+    content = path.read_bytes()
+    if old:
+        content = re.sub(rb',"synced":\d+', b"", content)
+    lines = content.splitlines(keepends=True)
+    start = sum(map(len, lines[:damaged]))
+    length = len(lines[damaged]) if whole else 40
+    path.write_bytes(content[:start] + b"\0" * length + content[start + length :])
+    with pytest.raises(RunnerError, match=f"line {damaged + 1}, is damaged"):
+        read_history(path)
+
+
+def test_what_is_written_while_it_is_read(path: Path) -> None:
+    """A reader that saw zeros where there are records by now takes what it has read so far."""
+    with Writer(path) as journal:
+        journal.record(RUN)
+        records = _records(path)
+        assert next(records)[2]["record"] == "run"
+        for number in range(3000):
+            journal.record({"record": "phase", "success": True, "last": [str(number)]})
+        journal(intent("a"))
+        assert len(list(records)) < 3000
+        assert read_history(path).doubts.keys() == {"a"}
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])

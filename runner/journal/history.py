@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -232,7 +234,11 @@ def _records(path: Path, size: int | None = None) -> Iterator[tuple[int, int, di
                 if offset == size or not line.endswith(b"\n"):
                     return
                 if b"\0" in line:
-                    _check_unsynced(path, file, number, offset)
+                    at = offset + line.index(b"\0")
+                    # Where there are none any more, somebody is writing while this is read.
+                    if os.pread(file.fileno(), 1, at) == b"\0":
+                        after = chain((line.rpartition(b"\0")[2],), file)
+                        _check_unsynced(path, after, number, offset)
                     return
                 yield offset, len(line), _record(path, line, number)
                 offset += len(line)
@@ -250,10 +256,13 @@ def _record(path: Path, line: bytes, number: int) -> dict[str, Any]:
 
 
 def _check_unsynced(path: Path, after: Iterable[bytes], number: int, end: int) -> None:
-    """Raises RunnerError where a record after zeros says that these had been synced."""
+    """Raises RunnerError where a record after zeros says that these had been synced.
+
+    One that does not say was written at the end of the file, where no zeros were before it.
+    """
     for line in after:
         with suppress(ValueError, AttributeError, TypeError):  # what is no record says nothing
-            if json.loads(line).get("synced", 0) > end:
+            if json.loads(line).get("synced", end + 1) > end:
                 raise _damaged(path, number)
 
 

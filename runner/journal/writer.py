@@ -37,7 +37,7 @@ class Writer:
     Records are written over zeros that were put there before: a sync that need not note a new
     length as well takes a third less time, half on many disks. A journal that was not closed
     ends in zeros, then, and after a power cut there may be zeros among its last lines, those that
-    were never synced. Each intent tells how far the journal was `synced` before it, which tells
+    were never synced. Each record tells how far the journal was `synced` before it, which tells
     the one from damage.
 
     A record that cannot be written whole leaves nothing behind that a later one would be joined
@@ -81,7 +81,6 @@ class Writer:
                     "request": {"method": event.method, "url": event.url, "body": event.body},
                     "digest": event.digest,
                     "tracker": event.tracker,
-                    "synced": self._synced,
                 },
                 sync=True,
             )
@@ -97,6 +96,7 @@ class Writer:
                 "key": event.key,
                 "digest": event.digest,
                 "hidden": [list(trail) for trail in event.hidden],
+                "synced": self._synced,
             }
         )
         # The envelope is text already: it is put into the record as it is.
@@ -105,7 +105,8 @@ class Writer:
     def record(self, record: Mapping[str, Json], *, sync: bool = False) -> None:
         """Append a record. Raises JournalError."""
         # In ASCII: an answer may hold what JSON allows and UTF-8 does not, and pass it on.
-        self._append((_encode(record) + "\n").encode(), sync=sync)
+        line = _encode({**record, "synced": self._synced})
+        self._append(f"{line}\n".encode(), sync=sync)
 
     def close(self) -> None:
         """Cut off what is left of the room, sync and close; harmless to repeat."""

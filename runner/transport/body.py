@@ -47,6 +47,7 @@ class Body:
 
     def begin(self, coding: str) -> None:
         """What follows is packed as `coding` says. Raises GarbledError where that is unknown."""
+        coding = coding.lower()
         if coding in ("gzip", "x-gzip"):
             self._unpacker = zlib.decompressobj(_GZIP)
         elif coding not in ("", "identity"):

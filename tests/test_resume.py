@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shlex
 import threading
 from collections.abc import Callable
@@ -601,6 +602,19 @@ def test_a_new_run_says_nothing_of_one_that_failed(place: Make) -> None:
     it = place()
     it.first(THREE)
     assert "note:" not in it.run().err
+
+
+def test_the_last_attempt_counts(place: Make) -> None:
+    """What failed and went well when the run went on is no failure in what CI and people read."""
+    it = place()
+    it.first(THREE)
+    assert it.resume("--junit", "r.xml", "--markdown", "r.md").code == 0
+    assert [e["success"] for e in it.report if e["step"] == "note"] == [False, True]
+    assert re.search(r'tests="3" failures="0" errors="0"', (it.folder / "r.xml").read_text())
+    assert "failed" not in (it.folder / "r.md").read_text()
+    told = it._cli("report", "report.jsonl")
+    assert "3 succeeded" in told.out
+    assert "1 call was made again later in the run: only the last time counts" in told.out
 
 
 def test_a_step_that_failed_may_be_corrected(place: Make) -> None:

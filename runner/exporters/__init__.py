@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from runner.errors import RunnerError
-from runner.exporters.reading import Reader, read_envelopes
+from runner.exporters.reading import Reader, earlier_attempts, read_envelopes
 from runner.exporters.surroundings import Surroundings
 
 __all__ = ["FORMATS", "Reader", "Surroundings", "append_job_summary", "export", "read_envelopes",
@@ -42,7 +42,7 @@ def export(name: str, report: Path, stream: TextIO, surroundings: Surroundings) 
     """
     try:
         with report.open("rb") as lines:
-            reader = read_envelopes(lines)
+            reader = read_envelopes(lines, earlier_attempts(report))
             FORMATS[name](reader, stream, surroundings)
     except OSError as error:
         raise RunnerError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from runner.errors import RunnerError
@@ -15,11 +16,13 @@ class Reader:
     """The envelopes of a report's lines, one at a time; iterate once.
 
     Once they were read, `trailer` is the last line, or `None` where there is none, and `warnings`
-    says what was passed over. Raises RunnerError where the first line is no envelope.
+    says what was passed over. The lines of these numbers are `left_out`. Raises RunnerError where
+    the first line is no envelope.
     """
 
-    def __init__(self, lines: Iterable[bytes | str]) -> None:
+    def __init__(self, lines: Iterable[bytes | str], left_out: Collection[int] = ()) -> None:
         self._lines = lines
+        self._left_out = left_out
         self.trailer: Mapping[str, Any] | None = None
         self.warnings: list[str] = []
         self._chained = self._cut = False
@@ -32,7 +35,7 @@ class Reader:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         number = 0
         for number, line in enumerate(self._lines, 1):
-            if not line.strip():
+            if not line.strip() or number in self._left_out:
                 continue
             fields = _parse(line)
             if fields is None:
@@ -43,6 +46,10 @@ class Reader:
                 self._chained = "hash" in fields
                 self.trailer = None  # where reports were joined only the last one's counts
                 yield fields
+        if self._left_out:
+            count = len(self._left_out)
+            calls = "1 call was" if count == 1 else f"{count} calls were"
+            self.warnings.append(f"{calls} made again later in the run: only the last time counts")
 
     def _pass_over(self, number: int, line: bytes | str) -> None:
         if number == 1:
@@ -57,9 +64,39 @@ class Reader:
             self.warnings.append(f"line {number} {trouble} and was passed over")
 
 
-def read_envelopes(lines: Iterable[bytes | str]) -> Reader:
-    """The envelopes of a report, whose lines come with their newlines."""
-    return Reader(lines)
+def read_envelopes(lines: Iterable[bytes | str], left_out: Collection[int] = ()) -> Reader:
+    """The envelopes of a report, whose lines come with their newlines, without those left out."""
+    return Reader(lines, left_out)
+
+
+def earlier_attempts(report: Path) -> frozenset[int]:
+    """The numbers of the lines of calls that did not succeed and were made again by a later part.
+
+    A run that was resumed reports both. Looks at bytes alone: most lines say that all went well.
+    """
+    waiting: dict[bytes, int] = {}
+    found = set()
+    with report.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            succeeded = _SUCCEEDED in line
+            if succeeded and not waiting:
+                continue
+            key = _key(line)
+            if key in waiting:
+                found.add(waiting.pop(key))
+            if key and not succeeded:
+                waiting[key] = number
+    return frozenset(found)
+
+
+_SUCCEEDED = b',"success":true,"skipped":'
+
+
+def _key(line: bytes) -> bytes:
+    """The run, the step and the iteration of an envelope's line; empty where it is none."""
+    head, seq, rest = line.partition(b',"seq":')
+    step, tracker, _ = rest.partition(b',"tracker":')
+    return head + step.partition(b",")[2] if seq and tracker else b""
 
 
 def _parse(line: bytes | str) -> dict[str, Any] | None:

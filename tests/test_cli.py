@@ -158,7 +158,9 @@ def test_validate_folders(cli: Command, folder: Path) -> None:
     (folder / "a" / "b").mkdir(parents=True)
     (folder / "a" / "one.yml").write_text(WRONG)
     (folder / "a" / "b" / "two.yaml").write_text(WRONG)
-    (folder / "a" / "notes.txt").write_text("no playbook")
+    for other in ("notes.txt", "trackers.yaml", ".github/check.yml", ".hidden.yaml"):
+        (folder / "a" / other).parent.mkdir(exist_ok=True)
+        (folder / "a" / other).write_text("no: playbook")
     said = cli("validate", "a")
     assert said.err == "2 playbooks, 4 errors, 0 warnings\n"
     assert re.findall(r"^(\S+?):3:30:", said.out, re.MULTILINE) == ["a/b/two.yaml", "a/one.yml"]

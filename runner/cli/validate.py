@@ -90,12 +90,18 @@ def _look_up(
 def _files(names: tuple[str, ...]) -> Iterator[str]:
     for name in names:
         if name != "-" and Path(name).is_dir():
-            found = sorted(str(p) for p in Path(name).rglob("*") if p.suffix in _SUFFIXES)
+            found = sorted(str(p) for p in Path(name).rglob("*") if _is_meant(p.relative_to(name)))
             if not found:
                 raise RunnerError(f"no playbook lies in {name}", "playbooks end in .yaml or .yml")
             yield from found
         else:
             yield name
+
+
+def _is_meant(path: Path) -> bool:
+    """Whether a file in a folder is taken for a playbook: none that is hidden, nor the trackers."""
+    hidden = any(part.startswith(".") for part in path.parts)
+    return path.suffix in _SUFFIXES and not hidden and path.name != "trackers.yaml"
 
 
 def _verdict(files: int, errors: int, warnings: int) -> str:

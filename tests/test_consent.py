@@ -198,6 +198,14 @@ def _answer(terminal: int, keys: bytes) -> None:
 LOOP = "{{name: gone, for_each: {0}, resource: offer, operation: delete, id: '${{{{ item }}}}'}}"
 
 
+def test_too_many_are_refused_beforehand(run: Command, tracker: Emulator) -> None:
+    """What is known to destroy more than it may sends nothing at all."""
+    said = run(steps("{resource: offer, operation: getAll}", DELETE, DELETE.replace("gone", "too")),
+               "--yes", "--max-destroy=1")  # fmt: skip
+    assert (said.code, calls(tracker)) == (2, [])
+    assert "this playbook destroys 2, and may destroy 1" in said.err
+
+
 @pytest.mark.parametrize(("most", "sent"), [(None, 20), (3, 3), (0, 0)])
 def test_a_loop_that_fits(run: Command, tracker: Emulator, most: int | None, sent: int) -> None:
     """A run destroys as many as it may, by default 20."""

@@ -17,14 +17,14 @@ import click
 from runner.catalogue import Catalogue
 from runner.cli.asked import LATEST, Asked, Rate, RunCommand
 from runner.cli.boundary import describe_bug, masked_errors
-from runner.cli.consent import require_consent
+from runner.cli.consent import check_destroys, require_consent
 from runner.cli.options import insecure_option, trackers_option
 from runner.cli.output import painter, say, watched
 from runner.cli.preparing import checked, plan_of, refuse
 from runner.cli.stopping import Stop, stop_on_signals
 from runner.errors import ExitCode, RunnerError
 from runner.model import Summary
-from runner.planning import Plan, destroys
+from runner.planning import Plan
 from runner.report.closing import masked
 from runner.report.console import Console
 from runner.trackers.tracker import TRANSPORTS
@@ -135,12 +135,12 @@ def _run(asked: Asked, stack: ExitStack) -> int:
     resumed = _find_resumed(asked, stack)
     document, rules = checked(asked.playbook or (resumed[1].head["file"] if resumed else "-"))
     plan = plan_of(document, rules, asked, resumed[1] if resumed else None)
+    check_destroys(plan, asked.max_destroy)
     environ = dict(os.environ)
     if asked.emulator:
         environ |= stack.enter_context(_emulated(asked))
     else:
         require_consent(plan, asked.yes)
-    _check_destroys(plan, asked.max_destroy)
     stop = stack.enter_context(stop_on_signals())
     trackers = Trackers(
         asked.trackers_file, environ, insecure=asked.insecure, transport=asked.transport
@@ -154,17 +154,6 @@ def _run(asked: Asked, stack: ExitStack) -> int:
     with masked_errors(session.masker):
         summary = _execute(asked, plan, session, resumed, rules.catalogue, stop, stack)
     return int(summary.exit_code)
-
-
-def _check_destroys(plan: Plan, most: int | None) -> None:
-    """Refuse before anything is sent what is known to destroy too much, loops left aside."""
-    steps = (*plan.steps, *plan.last)
-    count = sum(destroys(s.work) for s in steps if s.when is None and s.loop is None)
-    if most is not None and count > most:
-        raise RunnerError(
-            f"this playbook destroys {count}, and may destroy {most}",
-            "nothing was sent; if that is meant, allow it with --max-destroy",
-        )
 
 
 # -- the run --------------------------------------------------------------------------------------

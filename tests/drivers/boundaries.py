@@ -204,7 +204,7 @@ def _arm_torn(boundary: str, killer: _Killer) -> None:
 
 
 def _is_of_write(kind: str, line: bytes) -> bool:
-    return kind != "outcome" or (b'"digest": ""' not in line and b'"attempts":0' not in line)
+    return kind != "outcome" or (b'"digest":""' not in line and b'"attempts":0' not in line)
 
 
 def _arm_torn_report(killer: _Killer) -> None:

@@ -11,7 +11,7 @@ import click
 from runner.cli.output import say
 from runner.errors import RunnerError
 from runner.model import Effect
-from runner.planning import Block, Call, Include, Plan, Step, destroys
+from runner.planning import Block, Call, Include, Plan, Step, surely_destroyed
 
 
 class _Threat(NamedTuple):
@@ -24,8 +24,7 @@ class _Threat(NamedTuple):
 
 def check_destroys(plan: Plan, most: int | None) -> None:
     """Refuse what is known beforehand to destroy too much; loops know when they come to it."""
-    steps = (*plan.steps, *plan.last)
-    count = sum(destroys(s.work) for s in steps if s.when is None and s.loop is None)
+    count = surely_destroyed((*plan.steps, *plan.last))
     if most is not None and count > most:
         raise RunnerError(
             f"this playbook destroys {count}, and may destroy {most}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -35,14 +35,22 @@ FORMATS: Mapping[str, Exporter] = {
 }
 
 
-def export(name: str, report: Path, stream: TextIO, surroundings: Surroundings) -> list[str]:
+def export(
+    name: str,
+    report: Path,
+    stream: TextIO,
+    surroundings: Surroundings,
+    left_out: Collection[int] | None = None,
+) -> list[str]:
     """Write a report in one format; gives what was odd in the report, in words.
 
+    `left_out` are the numbers of the lines that do not count, where they are known already.
     Raises RunnerError where there is no such report, or it is none.
     """
     try:
         with report.open("rb") as lines:
-            reader = read_envelopes(lines, earlier_attempts(report))
+            left_out = earlier_attempts(report) if left_out is None else left_out
+            reader = read_envelopes(lines, left_out)
             FORMATS[name](reader, stream, surroundings)
     except OSError as error:
         raise RunnerError(
@@ -57,18 +65,22 @@ def write_all(reports: Mapping[str, str], report: Path, surroundings: Surroundin
     Gives what was odd in the report. Raises RunnerError where a file cannot be written.
     """
     warnings: list[str] = []
-    _check(report)
+    left_out = _looked_through(report)
     for name, place in reports.items():
         with _opened(place) as stream:
-            warnings = export(name, report, stream, surroundings)
+            warnings = export(name, report, stream, surroundings, left_out)
     return warnings
 
 
-def _check(report: Path) -> None:
-    """Raises RunnerError where the file is no report, before what there was is written over."""
+def _looked_through(report: Path) -> Collection[int]:
+    """The numbers of the lines that do not count, looked for once for all formats.
+
+    Raises RunnerError where the file is no report, before what there was is written over.
+    """
     try:
         with report.open("rb") as lines:
             next(iter(read_envelopes(lines)), None)
+        return earlier_attempts(report)
     except OSError as error:
         raise RunnerError(f"cannot read {report}: {error.strerror}", "check the path") from error
 

@@ -15,6 +15,7 @@ from runner.planning.plan import (
     Work,
     destroys,
     step_fingerprints,
+    surely_destroyed,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "build",
     "destroys",
     "step_fingerprints",
+    "surely_destroyed",
 ]

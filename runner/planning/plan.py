@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -156,10 +156,15 @@ def destroys(work: Work) -> int:
     if isinstance(work, Call):
         return int(work.operation.effect is Effect.DESTROYS)
     if isinstance(work, Block):
-        return sum(destroys(s.work) for s in work.steps if s.when is None and s.loop is None)
+        return surely_destroyed(work.steps)
     if isinstance(work, Include):
-        return sum(destroys(s.work) for s in work.plan.steps if s.when is None and s.loop is None)
+        return surely_destroyed(work.plan.steps)
     return 0
+
+
+def surely_destroyed(steps: Iterable[Step]) -> int:
+    """How many calls that destroy are made by steps of a list that neither loop nor ask."""
+    return sum(destroys(step.work) for step in steps if step.when is None and step.loop is None)
 
 
 def step_fingerprints(plan: Plan) -> dict[str, str]:

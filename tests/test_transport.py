@@ -18,11 +18,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, ClassVar
 
 import httpx
 import pytest
 import respx
 import trustme
+from respx.mocks import AbstractRequestMocker
 
 from runner import __version__
 from runner.errors import RunnerError
@@ -54,6 +56,31 @@ def carrier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 httpx_only = pytest.mark.httpx_only
+
+
+class _DirectMocker(AbstractRequestMocker):
+    """Has respx answer in place of the transport that is ours."""
+
+    name = "direct"
+    targets: ClassVar = ["runner.transport.over_httpx.Direct"]
+    target_methods: ClassVar = ["handle_request"]
+
+    @classmethod
+    def to_httpx_request(cls, **given: Any) -> httpx.Request:
+        request: httpx.Request = given["request"]
+        url = request.url.join(request.extensions["target"].decode())
+        return httpx.Request(request.method, url, headers=request.headers, stream=request.stream)
+
+    @classmethod
+    def from_sync_httpx_response(cls, response: Any, _direct: object, **_: object) -> Any:
+        return response
+
+
+@pytest.fixture
+def mocked() -> Iterator[respx.MockRouter]:
+    """Routes that answer in place of a tracker."""
+    with respx.mock(using=_DirectMocker.name) as router:
+        yield router
 
 
 def _answers(*parts: bytes) -> Handler:
@@ -188,10 +215,9 @@ def _with(body: bytes, *headers: str) -> bytes:
 
 
 @httpx_only
-@respx.mock
-def test_a_request_leaves_with_key_and_compact_json() -> None:
+def test_a_request_leaves_with_key_and_compact_json(mocked: respx.MockRouter) -> None:
     """The key is a header, the body compact UTF-8; nothing else is added."""
-    route = respx.post(URL).respond(200, json={"id": 5}, headers=[("X-A", "1"), ("x-a", "2")])
+    route = mocked.post(URL).respond(200, json={"id": 5}, headers=[("X-A", "1"), ("x-a", "2")])
     reply = _send(TRACKER, Request("POST", URL, {"name": "Запуск", "n": [1, None]}))
     assert isinstance(reply, Reply)
     assert (reply.status, json.loads(reply.body), reply.headers["x-a"]) == (200, {"id": 5}, "1, 2")
@@ -223,10 +249,9 @@ def test_a_call_without_a_body_says_so_where_it_must() -> None:
 
 
 @httpx_only
-@respx.mock
-def test_a_request_may_bring_its_own_harmless_headers() -> None:
+def test_a_request_may_bring_its_own_harmless_headers(mocked: respx.MockRouter) -> None:
     """A header of the request replaces the usual one."""
-    route = respx.get(URL).respond(200)
+    route = mocked.get(URL).respond(200)
     _send(TRACKER, Request("GET", URL, headers={"Accept": "application/zip", "X-Note": "1"}))
     headers = route.calls.last.request.headers
     assert (headers["accept"], headers["x-note"], headers["api-key"]) == (
@@ -257,7 +282,7 @@ def test_headers_that_belong_to_the_transport_cannot_be_set(name: str) -> None:
 )
 def test_the_key_never_leaves_for_another_address(url: str) -> None:
     """A URL that is not the tracker's own is a bug, and is stopped before anything is sent."""
-    with respx.mock, pytest.raises(RunnerError, match="another address") as caught:
+    with pytest.raises(RunnerError, match="another address") as caught:
         _send(TRACKER, Request("GET", url))
     assert KEY not in "".join(traceback.format_exception(caught.value))
 
@@ -276,8 +301,7 @@ def test_the_key_never_leaves_for_another_address(url: str) -> None:
 )
 def test_what_cannot_be_written_down_is_a_fault(request_: Request) -> None:
     """A body or URL that HTTP cannot carry is told as a failed call of which nothing was sent."""
-    with respx.mock:
-        fault = _send(TRACKER, request_)
+    fault = _send(TRACKER, request_)
     assert isinstance(fault, Fault)
     assert (fault.kind, fault.sent) == (FaultKind.PROTOCOL, False)
     assert "cannot be written down" in fault.message
@@ -293,11 +317,10 @@ def test_a_header_with_a_line_break_never_leaves() -> None:
 
 
 @httpx_only
-@respx.mock
-def test_redirects_are_not_followed_and_cookies_not_kept() -> None:
+def test_redirects_are_not_followed_and_cookies_not_kept(mocked: respx.MockRouter) -> None:
     """A redirect is an answer like any other, and each request stands alone."""
     headers = {"Location": "https://evil.example.com/", "Set-Cookie": "a=b"}
-    route = respx.get(URL).respond(302, headers=headers)
+    route = mocked.get(URL).respond(302, headers=headers)
     with Transport(TRACKER) as transport:
         replies = [transport.send(Request("GET", URL)) for _ in range(2)]
     assert [reply.status for reply in replies] == [302, 302]
@@ -417,21 +440,39 @@ def test_an_answer_as_long_as_the_limit_is_taken() -> None:
                 assert isinstance(_send(_plain(server), body=100), kind)
 
 
-def test_an_endless_answer_is_given_up() -> None:
-    """Bytes that drip in for ever do not hold the run for ever."""
+@pytest.mark.parametrize(
+    ("head", "drop", "status"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x", 200),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Drop: 1\r\n", None),
+        (b"", b"HTTP/1.1 102 Processing\r\n\r\n", None),
+    ],
+    ids=["body", "headers", "interim answers"],
+)
+def test_an_endless_answer_is_given_up(head: bytes, drop: bytes, status: int | None) -> None:
+    """Bytes that drip in for ever do not hold the run for ever, whichever part they are of."""
     stop = threading.Event()
 
     def drip(connection: socket.socket, _request: bytes) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
+        connection.sendall(head)
         while not stop.wait(0.01):
-            connection.sendall(b"x")
+            connection.sendall(drop)
 
     with _serving(drip) as server:
         fault = _fault(_plain(server), patience=0.02)
         stop.set()
-    assert (fault.kind, fault.sent, fault.status) == (FaultKind.TIMEOUT, True, 200)
-    assert fault.body.startswith(b"xx")
+    assert (fault.kind, fault.sent, fault.status) == (FaultKind.TIMEOUT, True, status)
+    assert fault.body.startswith(b"xx" if status else b"")
     assert "too slowly" in fault.message
+
+
+def test_what_follows_an_answer_is_nobodys(carrier: str) -> None:
+    """Bytes after the end of an answer are not taken for the beginning of the next one."""
+    with _serving(_answers(OK + b"HTTP/1.1 500 Late\r\n\r\n")) as server:
+        tracker = _plain(server)
+        with Transport(tracker) as transport:
+            replies = [transport.send(Request("GET", f"{tracker.api}/x")) for _ in range(3)]
+    assert [reply.status for reply in replies] == [200, 200, 200], carrier
 
 
 # --- what does not ------------------------------------------------------------------------------
@@ -498,7 +539,9 @@ def test_a_connection_that_was_left_midway_is_replaced() -> None:
     with _serving(_answers(OK)) as server:
         url = httpx.URL(f"http://127.0.0.1:{server.port}")
         direct = Direct(url, ssl.create_default_context(), 5)
-        request = httpx.Request("GET", url, headers={"Host": "t"}, extensions={"target": b"/"})
+        waits = {"connect": 5, "read": 5, "write": 5}
+        extensions = {"target": b"/", "timeout": waits, "arrived": lambda: None}
+        request = httpx.Request("GET", url, headers={"Host": "t"}, extensions=extensions)
         direct.handle_request(request)  # as if what reads it had been interrupted
         assert direct.handle_request(request).read() == b"{}"
         assert direct.handle_request(request).read() == b"{}"
@@ -730,19 +773,19 @@ def test_only_what_cannot_have_left_counts_as_not_sent() -> None:
     ids=lambda value: type(value).__name__,
 )
 @httpx_only
-@respx.mock
-def test_rarer_faults_are_translated_too(error: Exception, kind: FaultKind, sent: bool) -> None:
+def test_rarer_faults_are_translated_too(
+    mocked: respx.MockRouter, error: Exception, kind: FaultKind, sent: bool
+) -> None:
     """What no test server brings about is simulated."""
-    respx.get(URL).mock(side_effect=error)
+    mocked.get(URL).mock(side_effect=error)
     fault = _fault(TRACKER)
     assert (fault.kind, fault.sent) == (kind, sent)
 
 
 @httpx_only
-@respx.mock
-def test_a_bug_is_not_taken_for_a_fault() -> None:
+def test_a_bug_is_not_taken_for_a_fault(mocked: respx.MockRouter) -> None:
     """Exceptions that are not httpx's pass through, and the client is given back."""
-    respx.get(URL).mock(side_effect=ZeroDivisionError)
+    mocked.get(URL).mock(side_effect=ZeroDivisionError)
     with Transport(TRACKER) as transport:
         with pytest.raises(ZeroDivisionError):
             transport.send(Request("GET", URL))

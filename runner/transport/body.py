@@ -53,6 +53,11 @@ class Body:
         elif coding not in ("", "identity"):
             raise GarbledError(f"it is packed as '{coding}', which was not asked for")
 
+    def check_time(self) -> None:
+        """Something has arrived. Raises TooSlowError where all of it should have by now."""
+        if time.monotonic() > self._deadline:
+            raise TooSlowError
+
     def take(self, chunk: bytes) -> None:
         """Take what has arrived. Raises AnswerError as soon as one is due."""
         if self._unpacker is None:
@@ -82,5 +87,4 @@ class Body:
         self._size += len(part)
         if self._size > self._limit:
             raise TooLargeError(f"more than {self._limit} bytes")
-        if time.monotonic() > self._deadline:
-            raise TooSlowError
+        self.check_time()

@@ -13,6 +13,7 @@ import os
 import select
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -270,20 +271,21 @@ class _UnderWay:
             found[key] = f"{found[key]}, {value}" if key in found else value
         elif self._status >= 200:
             self.status = self._status
-            return self._guarded(len(line), begin=True)
-        return len(line)
+            return self._guarded(self._begin, line)
+        return self._guarded(lambda _: self.body.check_time(), line)
+
+    def _begin(self, _line: bytes) -> None:
+        self.body.begin(self.headers.get("content-encoding", ""))
 
     def part(self, part: bytes) -> int:
         """Take a part of the body; another number than its length ends the exchange."""
         self.heard = time.monotonic()
-        return self._guarded(len(part), part)
+        return self._guarded(self.body.take, part)
 
-    def _guarded(self, length: int, part: bytes = b"", *, begin: bool = False) -> int:
+    def _guarded(self, take: Callable[[bytes], None], part: bytes) -> int:
         try:
-            if begin:
-                self.body.begin(self.headers.get("content-encoding", ""))
-            self.body.take(part)
+            take(part)
         except AnswerError as error:
             self.trouble = error
             return -1
-        return length
+        return len(part)

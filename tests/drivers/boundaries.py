@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from httpcore._sync import http11
+from httpcore._backends import sync
 
 from runner.execution.calls import Caller
 from runner.journal import writer
@@ -81,9 +81,9 @@ def kill_at(boundary: str, nth: int, tomb: str) -> None:
     elif boundary in OF_RUNS:
         _arm_run(boundary, killer)
     elif boundary == "half-request":
-        _wrap(http11.HTTP11Connection, "_send_request_headers", killer, after=True)
+        _arm_half(killer)
     elif boundary == "request-left":
-        _wrap(http11.HTTP11Connection, "_send_request_body", killer, after=True)
+        _wrap(sync.SyncStream, "write", killer, after=True)
         _arm_curl(killer)
     elif boundary == "after-response":
         _wrap(Transport, "send", killer, after=True)
@@ -123,6 +123,18 @@ def _wrap(owner: Any, name: str, killer: _Killer, *, after: bool) -> None:
         return result
 
     setattr(owner, name, wrapped)
+
+
+def _arm_half(killer: _Killer) -> None:
+    write = sync.SyncStream.write
+
+    def torn(self: sync.SyncStream, data: bytes, timeout: float | None = None) -> None:
+        if killer.writes and killer.is_due():
+            write(self, data[: len(data) // 2], timeout)
+            killer.kill()
+        write(self, data, timeout)
+
+    sync.SyncStream.write = torn  # type: ignore[method-assign]
 
 
 def _arm_curl(killer: _Killer) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 import tracemalloc
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from runner.templating import (
 )
 from runner.templating.expressions import describe, nearest
 from runner.templating.filters import FILTERS, METHODS, PLAIN_TESTS
-from runner.templating.quick import comparison
+from runner.templating.quick import comparison, count
 from runner.templating.templates import MAX_LENGTH
 from runner.templating.text import Segment, UnclosedError, is_whole, without_dollar
 
@@ -417,16 +418,44 @@ def test_comparisons_as_jinja_sees_them(left: str, sign: str, right: str) -> Non
     if quick is None:
         return
 
-    def outcome(expression: Expression) -> tuple[Any, ...]:
-        try:
-            value = expression.evaluate(SCOPE)
-        except TemplateError as error:
-            return error.message, error.hint
-        return type(value), value
-
     slow = templates.sandbox.expression(source)
     assert quick.references == slow.references
-    assert outcome(quick) == outcome(slow)
+    assert _tried(quick.evaluate) == _tried(slow.evaluate)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_SIDES, min_size=1, max_size=4), st.sampled_from(["range", " range ", "rang"]))
+def test_counts_as_jinja_sees_them(bounds: list[str], name: str) -> None:
+    """Numbers that are counted without Jinja2 are those that it gives, or fail as there."""
+    source = f"{name}({', '.join(bounds)})"
+    templates = Templates()
+    quick = count(source, templates._careful)
+    if quick is None:
+        return
+    slow = templates.sandbox.expression(source)
+    assert quick.references == slow.references
+    assert _tried(quick.evaluate) == _tried(slow.evaluate)
+    assert _tried(lambda scope: list(quick.items(scope))) == _tried(slow.evaluate)
+
+
+def _tried(run: Callable[[Any], Any]) -> tuple[Any, ...]:
+    try:
+        value = run(SCOPE)
+    except TemplateError as error:
+        return error.message, error.hint
+    return type(value), value
+
+
+def test_counts_need_no_jinja_and_no_room() -> None:
+    """What is counted is not laid out to be gone through; as a value it is a list."""
+    templates = Templates()
+    counted = templates.expression("range(index, 100000)")
+    assert counted.items(SCOPE) == range(SCOPE["index"], 100_000)
+    assert templates.expression("range(3)").evaluate({}) == [0, 1, 2]
+    assert templates._sandbox is None
+    assert trouble("range(100001)").message.endswith("this counts more than 100,000")
+    with pytest.raises(TemplateError, match="cannot be called"):
+        counted.items({**SCOPE, "range": 5})
 
 
 def test_comparisons_need_no_jinja() -> None:

@@ -199,7 +199,7 @@ class _Playbook:
             most = self._outside.most_destroyed
             self._tally.take_destroy(most, each_time * count, only_ask=True)
 
-    def _loop(self, step: Step, scope: Scope, at: At, items: list[Json], workers: int) -> Value:
+    def _loop(self, step: Step, scope: Scope, at: At, items: Sequence[Json], workers: int) -> Value:
         name = step.loop.name if step.loop else "item"
         kept = self._plan.keeps(step.name)
         results: list[Value | None] = [None] * len(items) if kept else []

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from runner.execution.crew import Crew
 from runner.execution.outside import StepError
-from runner.execution.scope import Scope, render
+from runner.execution.scope import Scope, render, render_items
 from runner.model import Json
 from runner.planning import Loop
 
 
-def items_of(loop: Loop, scope: Scope) -> tuple[list[Json], int]:
+def items_of(loop: Loop, scope: Scope) -> tuple[Sequence[Json], int]:
     """The items, and how many of them at a time. Raises StepError."""
-    items = render(loop.items, scope, "for_each")
-    if not isinstance(items, list):
+    items = render_items(loop.items, scope, "for_each")
+    if not isinstance(items, list | range):
         raise StepError(
             "template",
             f"for_each: {items!r:.80} is no list",

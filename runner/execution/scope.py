@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from runner.execution.outside import StepError
 from runner.model import Json
 from runner.planning import Condition
 from runner.planning.times import seconds
-from runner.templating import Renderer, TemplateError
+from runner.templating import Renderer, TemplateError, items_of
 
 Scope = dict[str, Any]
 
@@ -51,6 +51,14 @@ def render(renderer: Renderer, scope: Mapping[str, Any], what: str) -> Json:
     """A value. Raises StepError that names what it was for."""
     try:
         return renderer.render(scope)
+    except TemplateError as error:
+        raise StepError("template", f"{what}: {error.message}", error.hint) from error
+
+
+def render_items(renderer: Renderer, scope: Mapping[str, Any], what: str) -> Json | Sequence[int]:
+    """A value to go through once, which need not be there all at once. Raises StepError."""
+    try:
+        return items_of(renderer, scope)
     except TemplateError as error:
         raise StepError("template", f"{what}: {error.message}", error.hint) from error
 

@@ -39,21 +39,30 @@ class Reference(NamedTuple):
 class Expression:
     """One expression: its source, what it refers to, and its value in a scope."""
 
-    __slots__ = ("_run", "references", "source")
+    __slots__ = ("_items", "_run", "references", "source")
 
     def __init__(
         self,
         source: str,
         references: Sequence[Reference],
         run: Callable[[Mapping[str, Any]], Json],
+        items: Callable[[Mapping[str, Any]], Sequence[int]] | None = None,
     ) -> None:
         self.source = source
         self.references = tuple(references)
         self._run = run
+        self._items = items or run
 
     def evaluate(self, scope: Mapping[str, Any]) -> Json:
         """The value, a JSON value always. Raises TemplateError."""
         return self._run(scope)
+
+    def items(self, scope: Mapping[str, Any]) -> Json | Sequence[int]:
+        """The value to go through once: numbers that are counted need not be there all at once.
+
+        Raises TemplateError.
+        """
+        return self._items(scope)
 
 
 def nearest(name: str, known: Sequence[str]) -> str | None:

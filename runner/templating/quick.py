@@ -1,4 +1,4 @@
-"""Expressions that are no more than a path, or a comparison of two sides, without Jinja2."""
+"""Expressions that are a path, a comparison of two sides, or a count, without Jinja2."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from runner.model import Json
+from runner.templating.arithmetic import MAX_REPEAT
 from runner.templating.expressions import Expression, Reference, TemplateError, describe, nearest
 
 # What a path may not begin with.
@@ -25,6 +26,8 @@ _PART = re.compile(r"\.(\w+)|\[(-?\d+)\]|\['([^']*)'\]|\[\"([^\"]*)\"\]", re.ASC
 _WRITTEN = r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,15})?|'[^'\\\n]*'|\"[^\"\\\n]*\""
 _SIDE = rf"({_WRITTEN})|({_DOTTED})(?:\s*\|\s*(length))?"
 _COMPARISON = re.compile(rf"\s*(?:{_SIDE})\s*([=!<>]=|[<>])\s*(?:{_SIDE})\s*\Z", re.ASCII)
+_BOUND = rf"\s*(-?(?:0|[1-9]\d{{0,14}})|{_DOTTED})\s*"
+_COUNT = re.compile(rf"\s*range\s*\({_BOUND}(?:,{_BOUND})?(?:,{_BOUND})?\)\s*\Z", re.ASCII)
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt,
     "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -73,6 +76,37 @@ def comparison(source: str, careful: Callable[[str], Expression]) -> Expression 
         return careful(source).evaluate(scope)
 
     return Expression(source, [part for part in (*named, *also) if part is not None], run)
+
+
+def count(source: str, careful: Callable[[str], Expression]) -> Expression | None:
+    """The expression, where it is `range(…)` of paths and whole numbers, and nothing more.
+
+    As `comparison` does, it leaves to `careful` what is not certain.
+    """
+    found = _COUNT.match(source)
+    sides = [_side(*_split(text), None) for text in found.groups() if text] if found else []
+    if not sides or None in sides:
+        return None
+    bounds = [side for side in sides if side is not None]
+
+    def items(scope: Mapping[str, Any]) -> Any:
+        if "range" not in scope:  # which somebody may call an item of theirs
+            try:
+                values = [bound(scope) for bound, _ in bounds]
+                numbers = range(*values) if all(type(v) is int for v in values) else None
+                if numbers is not None and len(numbers) <= MAX_REPEAT:
+                    return numbers
+            except (TemplateError, ValueError, OverflowError):
+                pass  # which the careful way says in full
+        return careful(source).evaluate(scope)
+
+    references = [reference for _, reference in bounds if reference is not None]
+    return Expression(source, references, lambda scope: list(items(scope)), items)
+
+
+def _split(text: str) -> tuple[str | None, str | None]:
+    """What is written, or else a path."""
+    return (text, None) if text.lstrip("-").isdigit() else (None, text)
 
 
 def _side(written: str | None, dotted: str | None, length: str | None) -> tuple[Run, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from runner.model import Json
@@ -75,6 +75,13 @@ class _List:
 
     def render(self, scope: Mapping[str, Any]) -> Json:
         return [part.render(scope) for part in self.items]
+
+
+def items_of(renderer: Renderer, scope: Mapping[str, Any]) -> Json | Sequence[int]:
+    """The value to go through once, as `Expression.items` gives it. Raises TemplateError."""
+    if isinstance(renderer, _Whole):
+        return renderer.expression.items(scope)
+    return renderer.render(scope)
 
 
 def compile_value(value: Json, templates: Templates) -> Renderer:

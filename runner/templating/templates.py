@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner.templating.expressions import Expression, Reference, TemplateError
-from runner.templating.quick import comparison, path
+from runner.templating.quick import comparison, count, path
 
 if TYPE_CHECKING:
     from runner.templating.sandbox import Sandbox
@@ -66,7 +66,8 @@ class Templates:
                 f"the expression is longer than {MAX_LENGTH:,} characters",
                 "compute parts of it in vars or in a set step",
             )
-        return path(source) or comparison(source, self._careful) or self._parse(source)
+        found = path(source) or comparison(source, self._careful) or count(source, self._careful)
+        return found or self._parse(source)
 
     def _careful(self, source: str) -> Expression:
         """What Jinja2 makes of a source that was resolved here as far as that goes."""

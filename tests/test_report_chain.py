@@ -238,6 +238,26 @@ def test_verify_names_the_line(
     assert "not as it was written" in said.err
 
 
+def test_verify_tells_a_run_that_died_from_one_that_was_changed(
+    folder: Path, cli: Command, tracker: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report that breaks off does so with 1 too, in other words; and a letter is no report."""
+    at(tracker, monkeypatch)
+    run(folder, cli)
+    text = (folder / "r.jsonl").read_text()
+    end = text.rindex("\n", 0, -1) + 1
+    for torn in (text[:end], text[: end - 20]):
+        said = cli("report", "verify", "-", stdin=torn)
+        assert said.code == ExitCode.FAILED
+        assert "- has no end; what there is of it is as it was written" in said.err
+    changed = text.replace('"step":"b"', '"step":"B"')
+    said = cli("report", "verify", "-", stdin=changed[:end])
+    assert "- is not as it was written" in said.err
+    said = cli("report", "verify", "-", stdin="Dear all,\nhello")
+    assert (said.code, said.out) == (ExitCode.INVALID, "")
+    assert "- is no report" in said.err
+
+
 def test_verify_from_stdin_with_head(
     folder: Path, cli: Command, tracker: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

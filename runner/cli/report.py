@@ -15,7 +15,7 @@ import click
 from runner.cli.output import painter, say
 from runner.errors import ExitCode, RunnerError
 from runner.exporters import Surroundings, write_all
-from runner.report.chain import KEY_VARIABLE, Verifier
+from runner.report.chain import KEY_VARIABLE, Break, Verifier
 
 _MOST_BREAKS = 20
 
@@ -105,19 +105,26 @@ def _export(path: Path, wanted: dict[str, str]) -> None:
 
 def _verify(path: Path, place: str, head: str | None) -> None:
     verifier, paint = Verifier(os.environ.get(KEY_VARIABLE) or None), painter()
-    count = 0
+    told: list[Break] = []
+    count, breaks_off = 0, True
     with path.open("rb") as lines:
         for count, found in enumerate(verifier.breaks(lines), 1):
+            breaks_off = breaks_off and found.ends
             if count <= _MOST_BREAKS:
-                click.echo(f"{place}:{found.line}: line {found.line} {found.message}")
+                told.append(found)
     seen = verifier.verified
+    if not seen.readable:
+        raise RunnerError(f"{place} is no report", "`run --report FILE` writes one")
+    for found in told:
+        click.echo(f"{place}:{found.line}: line {found.line} {found.message}")
     if count > _MOST_BREAKS:
         click.echo(f"… and {count - _MOST_BREAKS} more")
     if head and head.lower() != seen.head:
-        count += 1
+        count, breaks_off = count + 1, False
         click.echo(f"{place}: the head is {seen.head}, and not {head}")
     if count:
-        say(paint(f"{place} is not as it was written", "red"))
+        words = "has no end; what there is of it is" if breaks_off else "is not"
+        say(paint(f"{place} {words} as it was written", "red"))
         raise click.exceptions.Exit(ExitCode.FAILED)
     keyed = "" if seen.algorithm == "sha256" else ", made with this key"
     click.echo(f"{place} is whole: run {seen.run}, {seen.count} lines{keyed}")

@@ -87,17 +87,25 @@ class Chain:
 
 
 class Break(NamedTuple):
-    """Where a report is not what was written: the line, from 1, and what is wrong there."""
+    """Where a report is not what was written: the line, from 1, and what is wrong there.
+
+    `ends` is set for what a run that was killed leaves as well.
+    """
 
     line: int
     message: str
+    ends: bool = False
 
 
 @dataclass(slots=True)
 class Verified:
-    """What the lines seen so far come to; `head` is the hash of the last envelope."""
+    """What the lines seen so far come to; `head` is the hash of the last envelope.
+
+    `readable` is set once one of them was JSON at all.
+    """
 
     run: str = ""
+    readable: bool = False
     count: int = 0
     head: str = FIRST
     algorithm: str = ""
@@ -127,20 +135,22 @@ class Verifier:
                 yield Break(number, "comes after the trailer: it was added")
                 continue
             for message in self._line(line, torn=raw == line):
-                yield Break(number, message)
+                yield Break(number, message, ends=message == _TORN)
         if not self.verified.complete:
             yield Break(
                 number,
                 "is the last, and no trailer follows: the end was cut off, or the run was killed",
+                ends=True,
             )
 
     def _line(self, line: bytes, *, torn: bool) -> Iterator[str]:
         found = _END.search(line)
         fields = _parse(line)
         if fields is None:
-            yield "is cut off in its midst" if torn else "was changed: it is no JSON any more"
+            yield _TORN if torn else "was changed: it is no JSON any more"
             self._lost += 1
             return
+        self.verified.readable = True
         if found is None:
             lost = "it was added, or its end was changed" if self._prev != FIRST else _UNCHAINED
             yield f"carries no hash: {lost}"
@@ -190,6 +200,7 @@ class Verifier:
         return f"is call {now} and follows on call {before}: it was moved, or put in again"
 
 
+_TORN = "is cut off in its midst"
 _UNCHAINED = "the report was written without a chain, or the line was added or changed"
 
 

@@ -1132,6 +1132,11 @@ def test_resume_by_name_and_by_playbook(place: Make, cli: Command) -> None:
     assert f"run {first}" in said.err
     assert cli("run", "--resume").code == 0
     assert it.new_calls() == ["PUT /offers/7"]
+    assert len(cli("runs").out.splitlines()) == len(cli("runs", ".").out.splitlines()) == 2
+    (own,) = cli("runs", "playbook.yaml").out.splitlines()
+    assert own.startswith(first)
+    assert own.endswith(" on default")
+    assert "no runs of new.yaml in" in cli("runs", "new.yaml").err
 
 
 def test_the_command_to_go_on_with_works(place: Make, cli: Command) -> None:

@@ -28,18 +28,19 @@ from runner.journal.store import RunState, Store, state_folder
 )
 @click.argument("playbook", required=False, type=click.Path(path_type=Path))
 def command(state_dir: str | None, form: str, playbook: Path | None) -> None:
-    """List runs and their state; with PLAYBOOK those that are kept beside it.
+    """List runs and their state; with PLAYBOOK its own, and with a folder those that it keeps.
 
     States: running, done, failed, interrupted, died (killed, or the machine went down), in doubt
     (a write was sent and its answer never seen). All but running and done can be resumed.
     """
     store = Store(state_folder(playbook, state_dir, os.environ))
-    states = store.states()
+    own = playbook if playbook is not None and not playbook.is_dir() else None
+    states = store.states(own)
     if form == "json":
         click.echo(json.dumps([state._asdict() for state in states], ensure_ascii=False, indent=2))
         return
     if not states:
-        say(f"no runs in {store.folder}")
+        say(f"no runs{f' of {own}' if own else ''} in {store.folder}")
         say("they are kept beside their playbook: name it, or its folder")
     for state in states:
         click.echo(_line(state))
@@ -47,4 +48,5 @@ def command(state_dir: str | None, form: str, playbook: Path | None) -> None:
 
 def _line(state: RunState) -> str:
     doubts = f"  in doubt: {', '.join(state.doubts)}" if state.doubts else ""
-    return f"{state.id}  {state.state:<11}  {state.calls:>5} calls  {state.playbook}{doubts}"
+    what = f"{state.playbook} on {state.tracker}" if state.tracker else state.playbook
+    return f"{state.id}  {state.state:<11}  {state.calls:>5} calls  {what}{doubts}"

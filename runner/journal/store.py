@@ -59,6 +59,7 @@ class RunState(NamedTuple):
     file: str
     started: str
     state: str
+    tracker: str
     calls: int
     doubts: tuple[str, ...]
 
@@ -133,9 +134,12 @@ class Store:
                     return None
         return None
 
-    def states(self) -> list[RunState]:
-        """What became of each run."""
-        return [_state(folder) for folder in self.runs()]
+    def states(self, playbook: Path | None = None) -> list[RunState]:
+        """What became of each run, or of those of one playbook."""
+        states = [_state(folder) for folder in self.runs()]
+        # Whose a damaged one is cannot be known.
+        wanted = {"", str(playbook.resolve())} if playbook else None
+        return [state for state in states if wanted is None or state.file in wanted]
 
 
 def _began(journal: Path) -> str | None:
@@ -151,7 +155,7 @@ def _state(folder: RunFolder) -> RunState:
     try:
         history = read_history(folder.journal)
     except RunnerError as error:
-        return RunState(folder.id, "", "", "", f"damaged: {error.message}", 0, ())
+        return RunState(folder.id, "", "", "", f"damaged: {error.message}", "", 0, ())
     if is_held(folder.lock):
         state = "running"
     elif history.doubts:
@@ -166,6 +170,7 @@ def _state(folder: RunFolder) -> RunState:
         file=str(history.head.get("file", "")),
         started=str(history.head.get("started_at", "")),
         state=state,
+        tracker=str((history.head.get("tracker") or {}).get("name", "")),
         calls=len(history.done),
         doubts=tuple(history.doubts),
     )

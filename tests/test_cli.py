@@ -117,7 +117,7 @@ def test_nothing_at_all(cli: Command) -> None:
         (["run", "p.yaml", "--trackers", "nothere.yaml"], "nothere.yaml"),
         (["run", "nothere.yaml", "--emulator"], "cannot read nothere.yaml: No such file"),
         (["validate", "nothere.yaml"], "cannot read nothere.yaml: No such file"),
-        (["run", ".", "--emulator"], "cannot read .: Is a directory"),
+        (["run", ".", "--emulator"], ". is a folder"),
         (["emulate", "--port", "99999"], "99999"),
         (["emulate", "--dialect", "8"], "8"),
         (["schema", "pizza"], "pizza"),

@@ -42,6 +42,8 @@ def read(path: Path | str, shown: str | None = None) -> Document:
         with Path(path).open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        if isinstance(error, IsADirectoryError):
+            raise RunnerError(f"{name} is a folder", "name a playbook in it") from error
         reason = getattr(error, "strerror", None) or str(error)
         raise RunnerError(f"cannot read {name}: {reason}", "check the path") from error
     document = parse_bytes(raw, name)

@@ -1,12 +1,14 @@
 """Ids that a playbook states, looked up on its trackers before the run; only ever reads.
 
 Keitaro takes ids that do not exist: a stream with a made-up offer is created, takes traffic and
-sends it nowhere. So each id that is written out is looked for in the list of its resource, one
-call a list; what no list shows is asked for once by itself, since a limited key sees only a part.
+sends it nowhere. So each id that is written out, or is the value of an input, is looked for in the
+list of its resource, one call a list; what no list shows is asked for once by itself, since a
+limited key sees only a part.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -32,6 +34,7 @@ _LIST, _ONE, _ARCHIVE, _BRING_BACK = "getAll", "get", "getDeleted", "restore"
 # Answers after which no other call can succeed.
 _HOPELESS = frozenset({FailureType.UNAUTHORIZED.value, FailureType.PAYMENT_REQUIRED.value})
 _SHOWN = 8
+_INPUT = re.compile(r"\$\{\{\s*inputs\.([a-z][a-z0-9_]*)\s*\}\}\s*\Z")
 
 Params = tuple[tuple[str, Json], ...]
 # Which list an id is looked up in: the tracker's name, the resource, the list's parameters.
@@ -40,13 +43,20 @@ Where = tuple[str | None, str, Params]
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """An id that is written out, and where; `brings_back` says that an archived one is meant."""
+    """An id that is stated, and where; `brings_back` says that an archived one is meant."""
 
     where: Where
     entity: str
     document: Document = field(repr=False)
     path: Trail
     brings_back: bool = False
+
+    @property
+    def what(self) -> str:
+        """The entity in words, with the input that its id is from."""
+        found = _input_at(self.document, self.path)
+        words = f"{self.where[1]} {self.entity}"
+        return f"{words} (inputs.{found})" if found else words
 
 
 @dataclass(slots=True)
@@ -58,14 +68,19 @@ class _Listing:
 
 
 def check(
-    documents: Iterable[Document], rules: Rules, trackers: Trackers, tracker: str | None
+    documents: Iterable[Document],
+    rules: Rules,
+    trackers: Trackers,
+    tracker: str | None,
+    values: Mapping[str, Json] | None = None,
 ) -> list[Problem]:
     """The problems of all ids that documents without errors state; `tracker` is the run's own.
 
-    Raises RunnerError where a tracker cannot be reached or refuses the key.
+    `values` are those of inputs, as far as they are not the defaults. Raises RunnerError where a
+    tracker cannot be reached or refuses the key.
     """
     documents = list(documents)
-    mentions = [mention for document in documents for mention in find_mentions(document, rules)]
+    mentions = [m for document in documents for m in find_mentions(document, rules, values)]
     with _Reaches(trackers, tracker) as reaches:
         lookup = _Lookup(rules, reaches)
         back = {(m.where[:2], m.entity) for m in mentions if m.brings_back}
@@ -81,11 +96,15 @@ def check(
 
 
 def find_mentions(
-    document: Document, rules: Rules, tracker: str | None = None
+    document: Document,
+    rules: Rules,
+    values: Mapping[str, Json] | None = None,
+    tracker: str | None = None,
 ) -> Iterator[Mention]:
-    """Every id that a playbook and those that it includes write out, with the tracker it is on."""
+    """Every id that a playbook and those that it includes state, with the tracker it is on."""
     if not isinstance(document.data, Map):
         return
+    values = {**_defaults(document.data), **(values or {})}
     own = (document.data.get("defaults") or {}).get("tracker", tracker)
     for visited in steps_of(document.data):
         name = visited.step.get("tracker", own)
@@ -94,11 +113,32 @@ def find_mentions(
         if "include" in visited.step:
             inner = _included(visited.step, document, rules)
             if inner is not None:
-                yield from find_mentions(inner, rules, visited.step.get("tracker", tracker))
+                given = visited.step.get("inputs")
+                known = {k: _known(v, values) for k, v in given.items()} if given else {}
+                yield from find_mentions(inner, rules, known, visited.step.get("tracker", tracker))
             continue
         operation = _operation(visited.step, rules)
         if operation is not None:
-            yield from _of_call(document, visited, operation, name)
+            yield from _of_call(document, visited, operation, name, values)
+
+
+def _defaults(playbook: Map) -> Mapping[str, Json]:
+    declared = playbook.get("inputs") or {}
+    return {name: spec["default"] for name, spec in declared.items() if "default" in (spec or {})}
+
+
+def _known(value: Json, values: Mapping[str, Json]) -> Json:
+    """The value, that of an input where it is one and nothing more."""
+    found = _INPUT.match(value.strip()) if isinstance(value, str) else None
+    return value if found is None else values.get(found[1])
+
+
+def _input_at(document: Document, path: Trail) -> str | None:
+    value: Any = document.data
+    for part in path:
+        value = value[part]
+    found = _INPUT.match(value.strip()) if isinstance(value, str) else None
+    return found[1] if found else None
 
 
 def _included(step: Map, document: Document, rules: Rules) -> Document | None:
@@ -115,41 +155,53 @@ def _operation(step: Map, rules: Rules) -> Operation | None:
 
 
 def _of_call(
-    document: Document, visited: Visit, operation: Operation, tracker: str | None
+    document: Document,
+    visited: Visit,
+    operation: Operation,
+    tracker: str | None,
+    values: Mapping[str, Json],
 ) -> Iterator[Mention]:
     step, trail = visited.step, visited.trail
-    if operation.needs_id and _is_id(step.get("id")):
+    if operation.needs_id and _is_id(entity := _known(step.get("id"), values)):
         where: Where = (tracker, operation.resource, ())
         back = operation.name == _BRING_BACK
-        yield Mention(where, str(step["id"]), document, (*trail, "id"), back)
+        yield Mention(where, str(entity), document, (*trail, "id"), back)
+    referred = _Referred(tracker, values)
     params = step.get("params")
     for name, value in params.items() if isinstance(params, Map) else ():
         if name in operation.parameters:
             schema = operation.parameters[name].schema
-            yield from _referred(value, schema, document, (*trail, "params", name), tracker)
+            yield from referred.mentions(value, schema, document, (*trail, "params", name))
     body: Json = step.get("body")
     at: Trail = (*trail, "body")
     if isinstance(step.get("body_file"), str):
         inner = read_body(document, step["body_file"])
         document, body, at = (inner, inner.data, ()) if inner else (document, None, at)
-    yield from _referred(body, operation.body or {}, document, at, tracker)
+    yield from referred.mentions(body, operation.body or {}, document, at)
 
 
-def _referred(
-    value: Json, schema: Mapping[str, Any], document: Document, trail: Trail, tracker: str | None
-) -> Iterator[Mention]:
-    refers = schema.get("x-refers-to")
-    if refers and _is_id(value):
-        params = tuple(refers.get("params", {}).items())
-        yield Mention((tracker, refers["resource"], params), str(value), document, trail)
-    if isinstance(value, dict):
-        known = schema.get("properties", {})
-        for name, part in value.items():
-            yield from _referred(part, known.get(name, {}), document, (*trail, name), tracker)
-    elif isinstance(value, list):
-        for index, part in enumerate(value):
-            inner = schema.get("items", {})
-            yield from _referred(part, inner, document, (*trail, index), tracker)
+class _Referred:
+    """Finds what a value refers to by id, as the schema tells which fields do."""
+
+    def __init__(self, tracker: str | None, values: Mapping[str, Json]) -> None:
+        self._tracker = tracker
+        self._values = values
+
+    def mentions(
+        self, value: Json, schema: Mapping[str, Any], document: Document, trail: Trail
+    ) -> Iterator[Mention]:
+        refers = schema.get("x-refers-to")
+        if refers and _is_id(entity := _known(value, self._values)):
+            params = tuple(refers.get("params", {}).items())
+            where = (self._tracker, refers["resource"], params)
+            yield Mention(where, str(entity), document, trail)
+        if isinstance(value, dict):
+            known = schema.get("properties", {})
+            for name, part in value.items():
+                yield from self.mentions(part, known.get(name, {}), document, (*trail, name))
+        elif isinstance(value, list):
+            for index, part in enumerate(value):
+                yield from self.mentions(part, schema.get("items", {}), document, (*trail, index))
 
 
 def _is_id(value: Json) -> bool:
@@ -277,18 +329,18 @@ class _Lookup:
     # -- saying -----------------------------------------------------------------------------------
 
     def _missing(self, mention: Mention, listing: _Listing) -> Problem:
-        what = f"{self._on(mention)} has no {mention.where[1]} {mention.entity}"
+        what = f"{self._on(mention)} has no {mention.what}"
         hint = _offer(mention.entity, listing.known)
         return self._problem("KP501", what, hint, mention, Severity.ERROR)
 
     def _archived(self, mention: Mention) -> Problem:
-        what = f"{mention.where[1]} {mention.entity} is in the archive of {self._on(mention)}"
+        what = f"{mention.what} is in the archive of {self._on(mention)}"
         hint = "bring it back first, or name another one"
         return self._problem("KP503", what, hint, mention, Severity.WARNING)
 
     def _unproved(self, mention: Mention, why: str) -> Problem:
         what = (
-            f"{mention.where[1]} {mention.entity} cannot be checked on {self._on(mention)}: "
+            f"{mention.what} cannot be checked on {self._on(mention)}: "
             f"{self._reaches.masker.text(why)}"
         )
         hint = "that is no proof that it is missing: the key may not be allowed to see it"

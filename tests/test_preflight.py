@@ -155,6 +155,32 @@ def test_every_part_of_a_playbook_is_looked_through(folder, tracker):
     }
 
 
+def test_ids_from_inputs_are_looked_up(cli: Command, folder, tracker, monkeypatch):
+    """The value that a run is given, the default without one, also through an include."""
+    (folder / "inner.yaml").write_text(
+        "version: 1\nname: inner\ninputs:\n  offer_id: {type: integer}\n  other: {type: integer, default: 92}\n"
+        "steps:\n  - {resource: offer, operation: get, id: '${{ inputs.offer_id }}'}\n"
+        "  - {resource: offer, operation: get, id: '${{ inputs.other }}'}\n"
+    )
+    text = (
+        "version: 1\nname: outer\ninputs:\n  offer: {type: integer, default: 91}\n  none: {type: integer}\n"
+        "steps:\n  - {include: inner.yaml, inputs: {offer_id: '${{ inputs.offer }}'}}\n"
+        "  - {resource: campaign, operation: update, id: '${{ inputs.none }}', body: {group_id: '${{inputs.offer}}'}}\n"
+    )
+    problems = _look_up(folder, tracker, text)
+    assert sorted(p.message.split(" has no ")[1] for p in problems) == [
+        *("group 91 (inputs.offer)", "offer 91 (inputs.offer_id)", "offer 92 (inputs.other)"),
+    ]
+    _write(folder, tracker, monkeypatch, text)
+    said = cli("run", "playbook.yaml", "--preflight", "--input", "offer=1", "--input", "none=94")
+    assert said.code == ExitCode.INVALID
+    assert "has no campaign 94 (inputs.none)" in said.err
+    assert "offer 92 (inputs.other)" in said.err
+    assert "offer 1 " not in said.err
+    (line,) = [line for line in said.err.splitlines() if "campaign, operation" in line]
+    assert line.strip().startswith("8 |")
+
+
 def test_an_empty_list_is_no_proof(folder, start):
     """A key that sees nothing cannot tell what is missing: that is a warning."""
     (problem,) = _look_up(folder, start(), steps("{resource: offer, operation: get, id: 5}"))

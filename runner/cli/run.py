@@ -107,7 +107,11 @@ _KEPT_TO_GO_ON: Mapping[str, tuple[str, Any]] = {
     metavar="N",
     help="Run up to N steps at a time where they do not depend on one another: see plan.",
 )
-@click.option("--preflight", is_flag=True, help="Look the ids up first that the playbook states.")
+@click.option(
+    "--preflight",
+    is_flag=True,
+    help="Look up first the ids that the playbook and its inputs state.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say only what failed.")
 @click.option(
     "-v", "--verbose", count=True, help="Say where each call is written; -vv: what was sent, too."
@@ -148,7 +152,8 @@ def _run(asked: Asked, stack: ExitStack) -> int:
     if asked.preflight:
         from runner import preflight  # noqa: PLC0415
 
-        refuse(document.file, preflight.check([document], rules, trackers, asked.tracker))
+        values = plan.inputs.values
+        refuse(document.file, preflight.check([document], rules, trackers, asked.tracker, values))
     options = Options(tracker=asked.tracker, rate=asked.rate, most_destroyed=asked.max_destroy)
     session = stack.enter_context(Session(trackers, options, environ=environ, stop=stop))
     with masked_errors(session.masker):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runner.catalogue import Catalogue, bundled
-from runner.cli.topics import explain
+from runner.cli.topics import explain, keys
 from runner.cli.topics.examples import example
 from runner.cli.topics.layout import Page
 from runner.errors import ExitCode
@@ -29,6 +29,7 @@ OPERATIONS = [
 ]
 PROBLEMS: dict[str, Any] = json.loads((bundled("schemas") / "problems.json").read_bytes())
 CODES: dict[str, Any] = PROBLEMS["codes"]
+SAMPLES: dict[str, Any] = json.loads((bundled("schemas") / "examples.json").read_bytes())
 SOURCES = [
     path.read_text(encoding="utf-8")
     for path in (bundled("schemas").parent / "runner").rglob("*.py")
@@ -167,6 +168,42 @@ def test_every_field_of_every_body_has_a_page(operation):
         assert " ".join(schema["description"].split()) in flat
 
 
+KEYS = keys.known(CATALOGUE)
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_every_key_of_a_playbook_has_a_page(name):
+    """Each key is described for every place where it may stand, and none is a resource."""
+    flat = " ".join(_page(name).split())
+
+    for schema in KEYS[name].values():
+        assert " ".join(schema["description"].split()) in flat
+    assert CATALOGUE.resource(name) is None
+
+
+@pytest.mark.parametrize("name", SAMPLES["keys"])
+def test_every_example_of_a_key_holds(name, tmp_path):
+    """The lines that a page shows use the key, and there is nothing to say against them."""
+    lines = SAMPLES["keys"][name]
+    assert any(re.match(rf".*\b{name}:", line) for line in lines)
+    assert "\n".join(f"  {line}" for line in lines) in _page(name)
+    text = "\n".join(lines) + "\n"
+    if not lines[0].startswith("- "):
+        text = "version: 1\n" + text
+        text += "" if "steps:" in text else "steps:\n  - {resource: offer, operation: getAll}\n"
+    else:
+        text = "version: 1\ninputs:\n  country: {type: string}\n  with_offers: {type: boolean}\nsteps:\n"
+        text += "".join(f"  {line}\n" for line in lines)
+    (tmp_path / "bodies").mkdir()
+    (tmp_path / "bodies" / "campaign.json").write_text('{"name": "Launch"}')
+    (tmp_path / "buyer.yaml").write_text(
+        "version: 1\ninputs:\n  login: {type: string}\nsteps:\n  - {resource: offer, operation: getAll}\n"
+    )
+    path = tmp_path / "playbook.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert [p.message for p in check(read(path), Rules(CATALOGUE))] == []
+
+
 def _fields(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     inner = schema.get("items", schema) if "items" in schema else schema
     for name, part in inner.get("properties", {}).items():
@@ -197,6 +234,10 @@ def _fields(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         ("stream.create", ("never repeated by itself",)),
         ("landing.download", ("save: landing.zip", "bytes of a file")),
         ("exit-codes", ("5 in doubt", "130 interrupted")),
+        ("for_each", ("of any step: list or text", "once for each", "example: - for_each")),
+        ("timeout", ("of defaults: number or text", "of a call:", "500ms, 30s or 5m")),
+        ("save", ("its keys: to text; required", "columns list of texts")),
+        ("steps", ("keys of a call: resource, operation, id",)),
     ],
 )
 def test_pages_say_what_matters(topic, shown):
@@ -241,6 +282,7 @@ def test_without_a_topic_all_of_them_are_listed(cli):
     assert said.code == ExitCode.OK
     for name in (*CATALOGUE.names, *CODES, "exit-codes"):
         assert f"  {name} " in said.out
+    assert set(KEYS) <= set(re.findall(r"\w+", said.out))
 
 
 @pytest.mark.parametrize("columns", ["60", "80", "300"])
@@ -257,6 +299,4 @@ def test_pages_are_as_wide_as_the_terminal_and_never_very_wide(cli, monkeypatch,
 
 def test_examples_are_for_operations_that_exist():
     """A sample for an operation that the catalogue lacks would never be seen."""
-    samples = json.loads((bundled("schemas") / "examples.json").read_bytes())
-
-    assert samples["operations"].keys() <= {str(operation) for operation in OPERATIONS}
+    assert SAMPLES["operations"].keys() <= {str(operation) for operation in OPERATIONS}

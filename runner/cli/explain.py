@@ -1,4 +1,4 @@
-"""`explain`: a resource, an operation, a field, a problem's code or the exit codes, in words."""
+"""`explain`: a resource, an operation, a field, a key, a problem's code or the exit codes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def command(topic: str | None) -> None:
     """Explain TOPIC; without one, list the topics.
 
     A topic is a resource (campaign), an operation (campaign.create), a field of its body
-    (stream.create.filters), the code of a problem (KT004), or exit-codes.
+    (stream.create.filters), a key of playbooks (for_each), the code of a problem (KT004), or
+    exit-codes.
     """
     page, catalogue = Page(min(shutil.get_terminal_size().columns, WIDEST)), Catalogue()
     if topic is None:

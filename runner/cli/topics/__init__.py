@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from runner.catalogue import Catalogue
-from runner.cli.topics import codes, fields, operations
+from runner.cli.topics import codes, fields, keys, operations
 from runner.cli.topics.layout import Page
 from runner.templating.expressions import nearest
 
@@ -31,6 +31,8 @@ def explain(topic: str, catalogue: Catalogue, page: Page) -> None:
         codes.exit_codes(page)
     elif _CODE.fullmatch(topic):
         _problem(topic.upper(), page)
+    elif topic in keys.known(catalogue):
+        keys.key(topic, catalogue, page)
     else:
         _of_catalogue(topic, catalogue, page)
 
@@ -106,6 +108,7 @@ def _hint(word: str, known: Iterable[str], otherwise: str) -> str:
 def names(catalogue: Catalogue) -> Iterable[str]:
     """Every topic but the operations and their fields."""
     yield from catalogue.names
+    yield from keys.known(catalogue)
     yield from codes.known()
     yield EXIT_CODES
 
@@ -119,6 +122,8 @@ def contents(catalogue: Catalogue, page: Page) -> None:
         resource: Any = catalogue.resource(name)
         rows.append((name, ", ".join(resource.operations)))
     page.table(rows)
+    page.heading("keys of a playbook")
+    page.table([(title, words) for _, title, words in keys.listed(catalogue)])
     page.heading("codes of problems")
     page.table([(code, entry["title"]) for code, entry in codes.known().items()])
     page.heading("the rest")

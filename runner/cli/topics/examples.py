@@ -64,6 +64,12 @@ def example(operation: Operation) -> str:
     )
 
 
+def of_key(name: str) -> list[str]:
+    """Lines of a playbook that show the use of a key; none where it shows itself."""
+    lines: list[str] = _samples()["keys"].get(name, [])
+    return lines
+
+
 def _body(operation: Operation, secrets: dict[str, Json]) -> Json:
     schema = operation.body
     if schema is None or not operation.body_required:

@@ -512,6 +512,42 @@ def test_tracker_of_a_file(
     assert "did you mean 'two'?" in wrong.err
 
 
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        ("tracker: tow", "p.yaml:4:5: there is no tracker 'tow', did you mean 'two'?"),
+        ("tracker: '${{ inputs.to }}'", "p.yaml:4:5: there is no tracker 'three'"),
+        ("tracker: two", "key.env is not set in the environment: TWO"),
+        ("tracker: tow, when: '${{ false }}'", "there is no tracker 'tow'"),
+        ("tracker: two, when: '${{ inputs.to == 1 }}'", ""),
+    ],
+)
+def test_trackers_are_looked_at_before_anything_is_sent(
+    cli: Command,
+    folder: Path,
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    later: str,
+    said: str,
+) -> None:
+    """A tracker that a later step names is known, and has its key, before the first one runs."""
+    one = start()
+    monkeypatch.setenv("ONE", one.key)
+    (folder / "t.yaml").write_text(
+        f"default: one\ntrackers:\n  one: {{url: '{one.url}', key: {{env: ONE}}}}\n"
+        f"  two: {{url: '{one.url}', key: {{env: TWO}}}}\n"
+    )
+    (folder / "p.yaml").write_text(
+        "version: 1\nsteps:\n  - {resource: offer, operation: getAll}\n"
+        f"  - {{resource: offer, operation: getAll, {later}}}\n"
+        "inputs: {to: {type: string, default: three}}\n"
+    )
+    done = cli("run", "p.yaml", "--trackers", "t.yaml")
+    assert done.code == (ExitCode.USAGE if said else ExitCode.OK), done.err
+    assert said in done.err
+    assert calls(one) == ([] if said else ["GET /offers"])
+
+
 # -- colour -----------------------------------------------------------------------------------
 
 

@@ -74,6 +74,20 @@ def test_each_must_be_agreed_to(run: Command, tracker: Emulator) -> None:
     assert "gone  offer.delete" not in said.err
 
 
+def test_who_agrees_to_what_is_not_there_is_told(run: Command, tracker: Emulator) -> None:
+    """A name that is none of a step that destroys was meant for another, and nothing is sent."""
+    said = run(steps(DELETE), "--yes=gon")
+    assert "--yes=gon: no step of that name destroys anything\n  = these do: --yes=gone" in said.err
+    assert "leave it out" in run(steps(READ), "--yes=gone").err
+    assert run(steps(READ), "--yes").code == 0
+    assert calls(tracker) == ["GET /offers"]
+
+
+def test_the_tracker_is_named(run: Command, tracker: Emulator) -> None:
+    """Who is to agree sees where it will be done."""
+    assert f"this playbook destroys, on default ({tracker.url}):" in run(steps(DELETE)).err
+
+
 @pytest.mark.parametrize("kind", UNBOUNDED)
 @pytest.mark.parametrize("args", [[], ["--yes"], ["--yes=other"]], ids=["none", "all", "other"])
 def test_what_has_no_bound_must_be_named(

@@ -675,7 +675,7 @@ steps:
         "false is false (line 13)",
     ]
     assert ran.only["data"]["id"] == 1
-    assert ran.only["error"]["type"] == "expectation"
+    assert (ran.only["error"]["type"], ran.only["error"]["hint"]) == ("expectation", "")
     assert ran.summary.exit_code is ExitCode.FAILED
 
 

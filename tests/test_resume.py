@@ -1136,7 +1136,11 @@ def test_resume_by_name_and_by_playbook(place: Make, cli: Command) -> None:
     (own,) = cli("runs", "playbook.yaml").out.splitlines()
     assert own.startswith(first)
     assert own.endswith(" on default")
+    it.write(THREE, "new.yaml")
     assert "no runs of new.yaml in" in cli("runs", "new.yaml").err
+    lost = cli("runs", "nowhere.yaml")
+    assert (lost.code, lost.out) == (2, "")
+    assert "there is no nowhere.yaml" in lost.err
 
 
 def test_the_command_to_go_on_with_works(place: Make, cli: Command) -> None:

@@ -98,6 +98,7 @@ def test_an_address_is_normalised(typed: str, meant: str) -> None:
         ("https://t.example.com?x=1", "query or a fragment"),
         ("https://t.example.com/admin/#!/campaigns", "query or a fragment"),
         ("https://t.example.com/admin", "did you mean https://t.example.com"),
+        ("https://t.example.com:8443/admin/", "did you mean https://t.example.com:8443"),
         ("https://t.example.com/a/../b", "impossible path"),
         ("https://t.example.com//b", "impossible path"),
         ("https://t.example.com/a b", "spaces or control characters"),

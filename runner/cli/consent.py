@@ -12,6 +12,7 @@ from runner.cli.output import say
 from runner.errors import RunnerError
 from runner.model import Effect
 from runner.planning import Block, Call, Include, Plan, Step, surely_destroyed
+from runner.templating.expressions import nearest
 
 
 class _Threat(NamedTuple):
@@ -32,10 +33,11 @@ def check_destroys(plan: Plan, most: int | None) -> None:
         )
 
 
-def require_consent(plan: Plan, yes: tuple[str, ...]) -> None:
+def require_consent(plan: Plan, yes: tuple[str, ...], where: str) -> None:
     """Ask on a terminal; elsewhere raise RunnerError unless `--yes` was given.
 
-    What has no bound must be named, on a terminal too: `--yes=STEP`.
+    `where` is the run's tracker, which who agrees should see. What has no bound must be named, on
+    a terminal too: `--yes=STEP`. A name that is none of a step that destroys is refused.
     """
     threats = list(_threats([*plan.steps, *plan.last]))
     unnamed = [t for t in threats if t.unbounded and t.label not in yes]
@@ -44,10 +46,11 @@ def require_consent(plan: Plan, yes: tuple[str, ...]) -> None:
         raise RunnerError(
             f"the step {first.label} {first.unbounded}", f"if that is meant: --yes={first.label}"
         )
+    _check_names(yes, [threat.label for threat in threats])
     open_ = [t for t in threats if not t.unbounded and "*" not in yes and t.label not in yes]
     if not open_:
         return
-    say("this playbook destroys:")
+    say(f"this playbook destroys, on {where}:")
     for threat in open_:
         say(f"  {threat.label}  {threat.says}")
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -56,6 +59,19 @@ def require_consent(plan: Plan, yes: tuple[str, ...]) -> None:
         )
     if not click.confirm("go on?", err=True):
         raise RunnerError("nothing was sent")
+
+
+def _check_names(names: Iterable[str], labels: list[str]) -> None:
+    for name in names:
+        if name != "*" and name not in labels:
+            near = nearest(name, labels)
+            known = [near] if near else labels
+            raise RunnerError(
+                f"--yes={name}: no step of that name destroys anything",
+                f"these do: {', '.join(f'--yes={label}' for label in known)}"
+                if known
+                else "nothing in this playbook does: leave it out",
+            )
 
 
 def _threats(steps: Iterable[Step], outer: str = "") -> Iterator[_Threat]:

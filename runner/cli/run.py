@@ -24,7 +24,7 @@ from runner.cli.preparing import checked, plan_of, refuse
 from runner.cli.stopping import Stop, stop_on_signals
 from runner.errors import ExitCode, RunnerError
 from runner.model import Summary
-from runner.planning import Plan
+from runner.planning import Plan, named_trackers
 from runner.report.closing import masked
 from runner.report.console import Console
 from runner.trackers.tracker import TRANSPORTS
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from runner.journal import History, RunFolder
     from runner.masking import Masker
     from runner.session import Session
+    from runner.trackers import Trackers
 
 MOST_DESTROYED = 20
 # The options that the next part of a run should have too, each with its default.
@@ -143,12 +144,13 @@ def _run(asked: Asked, stack: ExitStack) -> int:
     environ = dict(os.environ)
     if asked.emulator:
         environ |= stack.enter_context(_emulated(asked))
-    else:
-        require_consent(plan, asked.yes)
-    stop = stack.enter_context(stop_on_signals())
     trackers = Trackers(
         asked.trackers_file, environ, insecure=asked.insecure, transport=asked.transport
     )
+    if not asked.emulator:
+        here = trackers.get(asked.tracker)
+        require_consent(plan, asked.yes, f"{here.name} ({here.url})")
+    stop = stack.enter_context(stop_on_signals())
     if asked.preflight:
         from runner import preflight  # noqa: PLC0415
 
@@ -157,8 +159,22 @@ def _run(asked: Asked, stack: ExitStack) -> int:
     options = Options(tracker=asked.tracker, rate=asked.rate, most_destroyed=asked.max_destroy)
     session = stack.enter_context(Session(trackers, options, environ=environ, stop=stop))
     with masked_errors(session.masker):
+        _check_trackers(plan, trackers, session)
         summary = _execute(asked, plan, session, resumed, rules.catalogue, stop, stack)
     return int(summary.exit_code)
+
+
+def _check_trackers(plan: Plan, trackers: Trackers, session: Session) -> None:
+    """What is wrong with a tracker that a step names is said before anything is sent.
+
+    Raises RunnerError. Of one that may not be needed only the name must be known.
+    """
+    for named in named_trackers(plan):
+        if named.surely or named.name not in trackers.names:
+            try:
+                session.find(named.name)
+            except RunnerError as error:
+                raise RunnerError(f"{named.place}: {error.message}", error.hint) from error
 
 
 # -- the run --------------------------------------------------------------------------------------

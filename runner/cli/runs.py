@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from runner.cli.output import say
+from runner.errors import RunnerError
 from runner.journal.store import RunState, Store, state_folder
 
 
@@ -33,6 +34,8 @@ def command(state_dir: str | None, form: str, playbook: Path | None) -> None:
     States: running, done, failed, interrupted, died (killed, or the machine went down), in doubt
     (a write was sent and its answer never seen). All but running and done can be resumed.
     """
+    if playbook is not None and not playbook.exists():
+        raise RunnerError(f"there is no {playbook}", "name a playbook, or the folder of one")
     store = Store(state_folder(playbook, state_dir, os.environ))
     own = playbook if playbook is not None and not playbook.is_dir() else None
     states = store.states(own)

@@ -8,7 +8,7 @@ from typing import Any
 from runner.errors import RunnerError
 from runner.execution.outside import Outside, StepError
 from runner.execution.scope import Scope, holds, render
-from runner.model import Failure, Json
+from runner.model import Effect, Failure, Json
 from runner.planning import Call, Condition, Save
 from runner.templating import Templates
 
@@ -31,9 +31,9 @@ class After:
             return
         if failed:
             said = "; ".join(self.false(condition, mine) for condition in failed)
-            fail_call(
-                envelope, "expectation", said, "the call itself succeeded: what it did is done"
-            )
+            reads = call.operation.effect is Effect.READS
+            hint = "" if reads else "the call itself succeeded: what it did is done"
+            fail_call(envelope, "expectation", said, hint)
 
     def false(self, condition: Condition, scope: Mapping[str, Any]) -> str:
         """That a condition is false, with both of its sides."""

@@ -17,6 +17,7 @@ from runner.planning.plan import (
     step_fingerprints,
     surely_destroyed,
 )
+from runner.planning.trackers import Named, named_trackers
 
 __all__ = [
     "Block",
@@ -24,6 +25,7 @@ __all__ = [
     "Condition",
     "Include",
     "Loop",
+    "Named",
     "Plan",
     "Save",
     "SetValues",
@@ -32,6 +34,7 @@ __all__ = [
     "Work",
     "build",
     "destroys",
+    "named_trackers",
     "step_fingerprints",
     "surely_destroyed",
 ]

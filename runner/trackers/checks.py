@@ -46,9 +46,8 @@ def check_url(typed: str, where: str, *, insecure: bool, resolve: str | None) ->
             f"use https://{shown}; or --insecure (`insecure: true` in a trackers file)",
         )
     default = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{shown}{f':{port}' if port not in (None, default) else ''}" + _prefix(
-        parts.path, where, f"{parts.scheme}://{shown}"
-    )
+    origin = f"{parts.scheme}://{shown}{f':{port}' if port not in (None, default) else ''}"
+    return origin + _prefix(parts.path, where, origin)
 
 
 def _with_scheme(text: str) -> str:

@@ -269,7 +269,7 @@ class Summary:
     `written` names the first changes with their ids, `doubtful` the unknown outcomes; `not_run`
     counts the steps that the run did not come to, `restored` the calls that an earlier part of
     the run had made. `crash` is what ended the run other than a failed step: nothing of the
-    above is lost by it.
+    above is lost by it. `would_destroy` is how many calls that destroy were too many.
     """
 
     run: str
@@ -285,5 +285,6 @@ class Summary:
     first_failure: Mapping[str, Json] | None = None
     outputs: Mapping[str, Json] = field(default_factory=dict)
     interrupted: bool = False
+    would_destroy: int | None = None
     crash: Exception | None = None
     exit_code: ExitCode = ExitCode.OK

@@ -33,7 +33,10 @@ class OpenRun(NamedTuple):
     def end(self, summary: Summary) -> None:
         """Note how this part of the run ended. Raises JournalError."""
         state = _STATES.get(summary.exit_code, "failed")
-        self.journal.record({"record": "end", "exit": int(summary.exit_code), "state": state})
+        done = summary.changed + summary.restored
+        self.journal.record(
+            {"record": "end", "exit": int(summary.exit_code), "state": state, "done": done}
+        )
 
 
 @contextmanager

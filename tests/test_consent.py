@@ -241,6 +241,9 @@ def test_a_loop_too_long_is_refused_before_its_first(
     assert (
         f"would destroy {count}, and may destroy {most or (20 if most is None else 0)}" in said.err
     )
+    # What is offered to type is what would go through.
+    line = next(line for line in said.err.splitlines() if line.startswith("to go on:"))
+    assert f"--max-destroy {count} --yes" in line
 
 
 def test_a_block_counts_for_each_of_its_items(run: Command, tracker: Emulator) -> None:

@@ -589,7 +589,7 @@ def test_a_later_change_is_taken(place: Make) -> None:
 
 
 def test_a_new_run_tells_of_one_in_doubt(place: Make) -> None:
-    """Who starts anew is told of the run that died or is in doubt, and not of one that failed."""
+    """Who starts anew is told of the run that died or is in doubt."""
     it = place()
     it.first(THREE, 5, Fault("reset_after", match="/groups"))
     said = it.run()
@@ -597,10 +597,23 @@ def test_a_new_run_tells_of_one_in_doubt(place: Make) -> None:
     assert f"left calls in doubt: --resume {known} goes on with it" in said.err
 
 
-def test_a_new_run_says_nothing_of_one_that_failed(place: Make) -> None:
-    """That a run failed was said when it did."""
+def test_a_new_run_tells_of_one_that_did_a_part(place: Make) -> None:
+    """Starting anew would do once more what a run had done before it failed."""
     it = place()
     it.first(THREE)
+    known = it.store.states()[0].id
+    said = it.run()
+    assert f"failed with some of it done: --resume {known} goes on with it" in said.err
+
+
+def test_a_new_run_says_nothing_of_one_that_did_nothing(place: Make) -> None:
+    """Neither where the run before failed before it changed anything, nor where it was whole."""
+    it = place(OFFERS)
+    it.write(HEAD + "steps: [{resource: offer, operation: get, id: 99}]\n")
+    assert it.run().code == 1
+    assert "note:" not in it.run().err
+    it.write(HEAD + "steps: [{resource: offer, operation: getAll}]\n")
+    assert it.run().code == 0
     assert "note:" not in it.run().err
 
 

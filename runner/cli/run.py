@@ -45,6 +45,12 @@ _KEPT_TO_GO_ON: Mapping[str, tuple[str, Any]] = {
     "--transport": ("transport", None), "--rate": ("rate", None),
 }  # fmt: skip
 
+_ENDED = {
+    "died": "died",
+    "in doubt": "left calls in doubt",
+    "interrupted": "was interrupted with some of it done",
+}
+
 
 @click.command("run", cls=RunCommand)
 @click.argument("playbook", required=False)
@@ -235,7 +241,7 @@ def _execute(
         store = Store(state_folder(path, asked.state_dir, os.environ))
         if path and (earlier := store.unfinished(path)):
             known, state = earlier
-            ended = "died" if state == "died" else "left calls in doubt"
+            ended = _ENDED.get(state, "failed with some of it done")
             say(f"note: an earlier run of this playbook {ended}: --resume {known} goes on with it")
         run_id = new_run_id(plan.started)
         run = stack.enter_context(runs.begin(store, run_id, plan, Path(plan.file), here, masker))
@@ -266,7 +272,7 @@ def _execute(
     console.summary(
         masked(summary, masker),
         document=plan.document,
-        resume=_command_to_go_on(asked, plan, run.id) if run and go_on else "",
+        resume=_command_to_go_on(asked, plan, run.id, summary) if run and go_on else "",
         seconds=time.monotonic() - began,
     )
     _tell_crash(summary, masker)
@@ -282,7 +288,9 @@ def _overlap(asked: Asked, plan: Plan, catalogue: Catalogue) -> Overlap | None:
     return Overlap(asked.jobs, order_of(plan, catalogue).waits)
 
 
-def _command_to_go_on(asked: Asked, plan: Plan, run_id: str) -> str:
+def _command_to_go_on(asked: Asked, plan: Plan, run_id: str, summary: Summary) -> str:
+    if summary.would_destroy is not None:
+        asked = asked._replace(max_destroy=summary.would_destroy)
     options = [
         word
         for option, (name, default) in _KEPT_TO_GO_ON.items()

@@ -69,6 +69,7 @@ class Tally:
         with self._lock:
             total = self._destroyed + count
             if most is not None and total > most:
+                self.summary.would_destroy = total
                 raise StepError(
                     "max_destroy",
                     f"this run would destroy {total}, and may destroy {most}",

@@ -111,14 +111,15 @@ def read_head(path: Path) -> Mapping[str, Any] | None:
     return first[2] if first else None
 
 
-def read_state(path: Path) -> str | None:
-    """How a run ended, by its last record alone; `None` where it did not come to an end."""
+def read_end(path: Path) -> Mapping[str, Any] | None:
+    """What a run's last record says of its end; `None` where it did not come to one."""
     with path.open("rb") as file:
         file.seek(max(0, file.seek(0, 2) - 4096))
         last = file.read().removesuffix(b"\n").rpartition(b"\n")[2]
     if not last.startswith(b'{"record":"end"'):
         return None
-    return str(json.loads(last)["state"])
+    end: dict[str, Any] = json.loads(last)
+    return end
 
 
 class _Reader:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runner.errors import RunnerError
-from runner.journal.history import read_head, read_history, read_state
+from runner.journal.history import read_end, read_head, read_history
 from runner.journal.lock import is_held
 
 _LOOKED_AT = 20
@@ -119,19 +119,22 @@ class Store:
         )
 
     def unfinished(self, playbook: Path) -> tuple[str, str] | None:
-        """The latest run of a playbook and how it ended, where it died or left calls in doubt.
+        """The latest run of a playbook and how it ended, where starting anew may do things twice.
 
-        Among the latest of all only: each run begins with this question.
+        That is where it died, left calls in doubt, or ended early with something done. Among the
+        latest of all only: each run begins with this question.
         """
         wanted = str(playbook.resolve())
         paths = sorted((self.folder / "runs").glob("*/journal.jsonl"), reverse=True)
         for folder in map(RunFolder, (path.parent for path in paths[:_LOOKED_AT])):
             with suppress(RunnerError):  # damaged, which `runs` says
                 if (read_head(folder.journal) or {}).get("file") == wanted:
-                    state = read_state(folder.journal) or "died"
-                    if state in {"died", "in doubt"} and not is_held(folder.lock):
-                        return folder.id, state
-                    return None
+                    end = read_end(folder.journal)
+                    state = "died" if end is None else str(end["state"])
+                    nothing = state in {"failed", "interrupted"} and end and end.get("done") == 0
+                    if state == "done" or nothing or is_held(folder.lock):
+                        return None
+                    return folder.id, state
         return None
 
     def states(self, playbook: Path | None = None) -> list[RunState]:

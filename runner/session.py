@@ -97,6 +97,8 @@ class Session:
         self._lock = threading.Lock()
         # The first sink that could not be written: nothing more is sent then.
         self.broken: Exception | None = None
+        # The files that steps have saved, in order, each once.
+        self.saved: dict[str, None] = {}
         self._passed_on: PassedOn | None = None
         self.masker = Masker(())
 
@@ -209,6 +211,7 @@ class Session:
 
     def _save(self, name: str, form: str | None, value: Json, columns: tuple[str, ...]) -> None:
         save(self._options.folder or Path.cwd(), name, form, value, columns)
+        self.saved[name] = None
 
 
 def _differences(value: Any, masked: Any, trail: Trail) -> Iterable[Trail]:

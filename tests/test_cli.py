@@ -644,6 +644,19 @@ def test_further_forms_of_the_report(
     assert "<html" in (folder / "r.html").read_text("utf-8")
     assert "<testcase" in (folder / "r.xml").read_text("utf-8")
     assert "## ✅ p.yaml: succeeded" in (folder / "r.md").read_text("utf-8")
+    assert said.err.endswith("wrote r.html, r.xml, r.md\n")
+    assert cli("run", "p.yaml", "--html", "r.html", "--quiet").err == ""
+
+
+def test_files_that_were_saved_are_named(cli: Command, folder: Path, tracker: Emulator) -> None:
+    """The summary names what steps wrote, each file once, and says where no call was made."""
+    (folder / "p.yaml").write_text(
+        "version: 1\nsteps:\n  - {set: {a: 1}, save: a.json}\n"
+        "  - {for_each: [1, 2], set: {a: 2}, save: out/b.json}\n"
+    )
+    said = cli("run", "p.yaml")
+    assert said.code == 0
+    assert "no calls\nsaved: a.json, out/b.json\n" in said.err
 
 
 @pytest.mark.parametrize("text", ["fast", "0", "-1", "5/h", "/s", "5/"])

@@ -18,7 +18,7 @@ from runner.errors import ExitCode
 from runner.masking import Masker
 from runner.model import Finished, Place, Retrying, Summary
 from runner.playbook import parse
-from runner.report.closing import Closing, find_spot, masked
+from runner.report.closing import Closing, _ranges, find_spot, masked
 from runner.report.console import Console
 from runner.report.drawing import clean, draw_spot, no_paint
 from runner.report.lines import MOST_LINES, MOST_WIDE, body_lines
@@ -170,7 +170,7 @@ def test_loops_are_folded() -> None:
     summary.exit_code = ExitCode.FAILED
     assert closing(summary)[2:] == [
         "done:",
-        "  a[…].b (offer.create) 9 times, id 0, 1, 2, 3, 4, 5, 6, 7, 8",
+        "  a[…].b (offer.create) 9 times, id 0-8",
         "  c (group.create) id 1",
         "  d[…] (bot.add) 4 times",
         "  … and 6 more, which the report names",
@@ -353,3 +353,18 @@ def test_elsewhere_github_is_not_told(folder: Path, tracker: Emulator) -> None:
     """Outside of GitHub there are no annotations."""
     (folder / "p.yaml").write_text(steps("{resource: offer, operation: get, id: 9}"))
     assert "::error" not in spawn("run", "p.yaml", cwd=folder).err
+
+
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [
+        (["4", "5", "6", "9"], "4-6, 9"),
+        (["4", "5"], "4, 5"),
+        (["9", "8", "7"], "9, 8, 7"),
+        (["main", "main2", "1", "2", "3"], "main, main2, 1-3"),
+        ([], ""),
+    ],
+)
+def test_ids_that_follow_on_each_other(ids: list[str], told: str) -> None:
+    """Many ids are told as ranges, in the order in which they came."""
+    assert _ranges(ids) == told

@@ -406,6 +406,8 @@ def _path(key: str) -> str:
         (["--state-dir", "playbook.yaml"], "cannot keep a journal in playbook.yaml"),
         (["--report", "no/such/folder.jsonl"], "cannot write no/such/folder.jsonl"),
         (["--report", "."], "cannot write ."),
+        (["--html", "no/such.html"], "cannot write no/such.html"),
+        (["--junit", "."], "cannot write ."),
     ],
 )
 def test_nowhere_to_write(scene: Scene, cli: Command, args: list[str], said: str,

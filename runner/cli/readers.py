@@ -16,7 +16,7 @@ from runner.report import JsonLines
 
 @contextmanager
 def told_to_readers(
-    wanted: Mapping[str, str], before: Iterable[str] = ()
+    wanted: Mapping[str, str], before: Iterable[str] = (), *, quiet: bool = False
 ) -> Iterator[JsonLines | None]:
     """A sink whose lines become all that readers want at the end; `None` where they want nothing.
 
@@ -39,7 +39,20 @@ def told_to_readers(
         try:
             yield sink
         finally:
-            _tell(Path(file.name), wanted)
+            _tell(Path(file.name), wanted, quiet=quiet)
+
+
+def check_writable(wanted: Mapping[str, str]) -> None:
+    """Raises RunnerError where a file for readers cannot be written, before anything is sent."""
+    for name in wanted.values():
+        path = Path(name)
+        known = path.exists()
+        try:
+            path.open("a").close()
+        except OSError as error:
+            raise RunnerError(f"cannot write {name}: {error.strerror}", "check the path") from error
+        if not known:
+            path.unlink()
 
 
 def is_job() -> bool:
@@ -47,7 +60,7 @@ def is_job() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
-def _tell(report: Path, wanted: Mapping[str, str]) -> None:
+def _tell(report: Path, wanted: Mapping[str, str], *, quiet: bool) -> None:
     from runner.exporters import (  # noqa: PLC0415
         Surroundings,
         append_job_summary,
@@ -58,6 +71,8 @@ def _tell(report: Path, wanted: Mapping[str, str]) -> None:
     surroundings = Surroundings(Path.cwd(), os.environ)
     try:
         write_all(wanted, report, surroundings)
+        if wanted and not quiet:
+            say(f"wrote {', '.join(wanted.values())}")
         append_job_summary(report, surroundings)
         if is_job():
             # GitHub reads them from either stream, and stdout may be the report.

@@ -143,6 +143,10 @@ def _run(asked: Asked, stack: ExitStack) -> int:
     from runner.session import Options, Session  # noqa: PLC0415  (the HTTP library comes with it)
     from runner.trackers import Trackers  # noqa: PLC0415
 
+    if asked.forms:
+        from runner.cli.readers import check_writable  # noqa: PLC0415
+
+        check_writable(asked.forms)
     resumed = _find_resumed(asked, stack)
     document, rules = checked(asked.playbook or (resumed[1].head["file"] if resumed else "-"))
     plan = plan_of(document, rules, asked, resumed[1] if resumed else None)
@@ -246,7 +250,7 @@ def _execute(
         run_id = new_run_id(plan.started)
         run = stack.enter_context(runs.begin(store, run_id, plan, Path(plan.file), here, masker))
     so_far = resumed[1].lines() if resumed else ()
-    job = stack.enter_context(told_to_readers(asked.forms, so_far))
+    job = stack.enter_context(told_to_readers(asked.forms, so_far, quiet=asked.quiet))
     began = time.monotonic()
     with watched(stop, wanted=_is_watched(asked)) as (speak, views):
         console = Console(speak, painter(), quiet=asked.quiet, verbosity=asked.verbose)
@@ -274,6 +278,7 @@ def _execute(
         document=plan.document,
         resume=_command_to_go_on(asked, plan, run.id, summary) if run and go_on else "",
         seconds=time.monotonic() - began,
+        saved=[masker.text(name) for name in session.saved],
     )
     _tell_crash(summary, masker)
     return summary

@@ -43,7 +43,7 @@ def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:
         None if reader.has_end else f"note: {NO_END}",
         f"{totals.playbook}: {totals.verdict(reader)}, {plural(totals.calls, 'call')} on "
         f"{', '.join(totals.trackers) or '?'} in {duration_text(totals.seconds)}",
-        f"run {', '.join(totals.runs) or '?'}: {counts or 'nothing to do'}",
+        f"run {', '.join(totals.runs) or '?'}: {counts or 'no calls'}",
     ]  # fmt: skip
     stream.writelines(_printable(line) + "\n" for line in lines if line is not None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from runner.report.lines import body_lines, outcome_of, request_line
 MOST_ANSWERED = 12  # lines of the tracker's answer to the call that failed
 MOST_OUTPUT = 200  # characters of one output
 MOST_ON_A_LINE = 100  # characters of an answer that is not spread over lines
+MOST_SAVED = 8  # files that are named
 MOST_APART = 3  # iterations of a loop that are listed one by one
 
 _ENTRY = re.compile(r"(?P<key>\S+) (?P<what>\(\S+\))(?: id (?P<id>.*))?")
@@ -36,6 +37,7 @@ class Closing:
         document: Document | None,
         resume: str,
         seconds: float | None,
+        saved: Sequence[str] = (),
     ) -> Iterator[str]:
         """All that is said, from the verdict to the command that goes on with the run."""
         summary = self._summary
@@ -46,6 +48,9 @@ class Closing:
         yield from self._list(
             "unknown, look at the tracker before you run again:", summary.doubtful, summary.unknown
         )
+        if saved:
+            more = f", and {len(saved) - MOST_SAVED} more" if len(saved) > MOST_SAVED else ""
+            yield f"saved: {', '.join(map(clean, saved[:MOST_SAVED]))}{more}"
         if first is not None:
             yield from self._failure(first, document)
         if summary.outputs:
@@ -69,7 +74,7 @@ class Closing:
         shown = [self._paint(f"{n} {word}", colour) for n, word, colour in counts if n]
         end = " (interrupted)" if summary.interrupted else ""
         time = f" in {seconds:.1f} s" if seconds is not None and seconds >= 1 else ""
-        return f"run {summary.run}: " + (", ".join(shown) or "nothing to do") + time + end
+        return f"run {summary.run}: " + (", ".join(shown) or "no calls") + time + end
 
     def _list(self, title: str, entries: list[str], count: int) -> Iterator[str]:
         if entries:
@@ -134,8 +139,20 @@ def _folded(entries: list[str]) -> Iterator[str]:
             yield from group
             continue
         matches = [found for entry in group if (found := _ENTRY.fullmatch(entry))]
-        ids = ", ".join(found["id"] for found in matches if found["id"] is not None)
+        ids = _ranges([found["id"] for found in matches if found["id"] is not None])
         yield f"{name} {len(group)} times" + (f", id {ids}" if ids else "")
+
+
+def _ranges(ids: Sequence[str]) -> str:
+    """The ids in their order, with those that follow on each other as a range: `4, 7-31`."""
+    runs: list[list[str]] = []
+    for each in ids:
+        last = runs[-1][-1] if runs else ""
+        if last.isdecimal() and each.isdecimal() and int(each) == int(last) + 1:
+            runs[-1].append(each)
+        else:
+            runs.append([each])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
 
 
 def _text(value: Json) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from runner.model import Event, Finished, Retrying, Summary
@@ -89,14 +89,16 @@ class Console:
         document: Document | None = None,
         resume: str = "",
         seconds: float | None = None,
+        saved: Sequence[str] = (),
     ) -> None:
         """Say what was done, what failed, what is unknown, what did not run, and how to go on.
 
         `document` is the playbook, to draw the first failure in; `resume` the command that goes
-        on with the run, `seconds` how long it took. The summary's texts must be masked.
+        on with the run, `seconds` how long it took, `saved` are the files that steps wrote. The
+        summary's texts and the names of files must be masked.
         """
         if self._quiet and summary.exit_code == 0:
             return
         told = Closing(summary, self._paint)
-        for line in told.lines(self._first_failure, document, resume, seconds):
+        for line in told.lines(self._first_failure, document, resume, seconds, saved):
             self._say(line)

@@ -15,7 +15,7 @@ from runner.answers import judge
 from runner.catalogue import Catalogue, Operation
 from runner.errors import ExitCode, RunnerError
 from runner.execution.past import InDoubt, Past, Restored
-from runner.journal import Decision, Doubt, History
+from runner.journal import Decision, Doubt, History, above
 from runner.marks import Marks
 from runner.masking import MASK
 from runner.model import Effect, Fault, Json, Reach, Reply, Request
@@ -23,6 +23,8 @@ from runner.passing import SHORTEST
 from runner.wire import build_path
 
 Trail = tuple[str | int, ...]
+
+_NAME = "name"
 
 
 class Memory(Past):
@@ -43,7 +45,7 @@ class Memory(Past):
         self._history = history
         self._catalogue = catalogue
         self._find = find
-        self._decisions = decisions
+        self._decisions = _spread(decisions, history.doubts)
         # Without it, a call that would now send something else is taken for the same.
         self._strict = strict
         self._marks = Marks()
@@ -156,13 +158,36 @@ class Memory(Past):
         return found[0] if found else None
 
     def fetch(self, key: str, entity: str) -> Json:
-        """The entity that a person named, so that later steps have all of its fields."""
+        """The entity that a person named, so that later steps have all of its fields.
+
+        Raises RunnerError where it cannot be what the call made.
+        """
         doubt = self._history.doubts[key]
         operation = self._catalogue.operation(doubt.call.split(".")[0], "get")
         number: Json = int(entity) if entity.isdigit() else entity
         if operation is None or not operation.needs_id:
             return {"id": number}
-        return self._read(operation, number, {}, doubt.tracker)
+        found = self._read(operation, number, {}, doubt.tracker)
+        for field, value in self._telling(doubt).items():
+            if isinstance(found, dict) and not _same(found.get(field, value), value):
+                raise RunnerError(
+                    f"{operation.resource} {entity} has {field} {found[field]!r}, "
+                    f"and {key} sent {value!r}",
+                    "name the id of what this call made, or say done or retry",
+                )
+        return found
+
+    def _telling(self, doubt: Doubt) -> Mapping[str, Json]:
+        """The fields that were sent by which one entity is told from another."""
+        operation, body = self._operation(doubt), doubt.request.get("body")
+        known = (operation.body or {}).get("properties", {})
+        return {
+            field: value
+            for field, value in (body if isinstance(body, dict) else {}).items()
+            if isinstance(value, str | int)
+            and value != MASK
+            and (field in {_NAME, *operation.natural_key} or "x-refers-to" in known.get(field, {}))
+        }
 
     def _list(
         self, create: Operation, name: str, body: Json, doubt: Doubt
@@ -223,7 +248,8 @@ class Memory(Past):
             raise RunnerError(
                 "\n".join(["in doubt: sent, with no answer seen", *map(_question, open_)]),
                 f"look at the tracker, then resume with --in-doubt {words[0]}, "
-                f"{words[1]} or {words[2]}",
+                f"{words[1]} or {words[2]}"
+                + ("; done and retry may be said of a whole loop" if len(open_) > 1 else ""),
                 code=ExitCode.IN_DOUBT,
             )
 
@@ -233,6 +259,18 @@ class Memory(Past):
         operation = self._operation(doubt)
         body = doubt.request.get("body")
         return operation.repeatable or _natural_key(operation, body) is not None
+
+
+def _spread(
+    decisions: Mapping[str, Decision], doubts: Mapping[str, Doubt]
+) -> Mapping[str, Decision]:
+    """The decisions by call: one on a loop, or a block, is one on each of its calls in doubt."""
+    found: dict[str, Decision] = {}
+    for key, decision in decisions.items():
+        parts = [doubt for doubt in doubts if key in above(doubt)]
+        exact = key in doubts or not parts or decision.word == "id"
+        found |= dict.fromkeys([key] if exact else parts, decision)
+    return found
 
 
 def _natural_key(operation: Operation, body: Json) -> dict[str, Json] | None:

@@ -910,6 +910,29 @@ def test_id(place: Make) -> None:
     assert (settled["settled"], settled["data"]["id"], settled["attempts"]) == ("taken as id", 2, 0)
 
 
+@pytest.mark.parametrize(("entity", "told"), [(1, "has name 'A', and per[1].flow sent 'B'"),
+                                              (3, "has campaign_id 2, and per[1].flow sent 1")])  # fmt: skip
+def test_id_of_another(place: Make, entity: int, told: str) -> None:
+    """An entity that cannot be what the call made is not taken for it, whoever says so."""
+    it = place()
+    _flow_lost(it)
+    streams = it.tracker.state.tables["streams"]
+    streams.insert({**streams.get(2), "id": 3, "campaign_id": 2})
+    said = it.resume("--in-doubt", f"per[1].flow=id:{entity}")
+    assert (said.code, it.new_calls()) == (5, [f"GET /streams/{entity}"])
+    assert told in said.err
+    assert it.store.states()[0].doubts == ("per[1].flow",)
+
+
+@pytest.mark.parametrize("key", ["per", "per[1]", "per[1].flow"])
+def test_a_word_on_a_loop(place: Make, key: str) -> None:
+    """What is said of a loop, or of one of its items, is said of each call in it that is in doubt."""
+    it = place()
+    _flow_lost(it, "reset_before")
+    assert it.resume("--in-doubt", f"{key}=retry").code == 0
+    assert it.new_calls() == ["POST /streams", "PUT /streams/2"]
+
+
 def test_id_of_nothing(place: Make) -> None:
     """An id that the tracker does not have settles nothing."""
     it = place()
@@ -934,6 +957,7 @@ def test_done(place: Make) -> None:
     [
         ("per[0].flow=done", "per[0].flow is not in doubt"),
         ("flow=done", "in doubt is: per[1].flow"),
+        ("per=id:2", "per is not in doubt"),
         ("per[1].flow=maybe", "cannot be read"),
         ("per[1].flow=id:", "cannot be read"),
         ("per[1].flow", "cannot be read"),

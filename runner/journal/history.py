@@ -198,10 +198,10 @@ class _Reader:
     def _forget(self, keys: set[str]) -> None:
         if keys:
             done = self._history.done
-            self._history.done = {k: v for k, v in done.items() if keys.isdisjoint(_above(k))}
+            self._history.done = {k: v for k, v in done.items() if keys.isdisjoint(above(k))}
 
 
-def _above(key: str) -> Iterator[str]:
+def above(key: str) -> Iterator[str]:
     """A call's key, and those of all that it is part of: `a[2].b` is part of `a[2]` and of `a`."""
     yield key
     for found in _JOINT.finditer(key):

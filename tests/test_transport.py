@@ -10,7 +10,9 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import traceback
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
+import httpcore
 import httpx
 import pytest
 import respx
@@ -32,6 +35,7 @@ from runner.model import Fault, FaultKind, Reply, Request
 from runner.trackers import Tracker
 from runner.trackers.tracker import TRANSPORTS
 from runner.transport import Limits, Transport
+from runner.transport.body import AnswerError, Body
 from runner.transport.faults import RULES, explain
 from runner.transport.over_httpx import Direct
 
@@ -56,6 +60,12 @@ def carrier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 httpx_only = pytest.mark.httpx_only
+
+_EXTENSIONS = {
+    "target": b"/",
+    "timeout": {"connect": 5, "read": 5, "write": 5},
+    "arrived": lambda: None,
+}
 
 
 class _DirectMocker(AbstractRequestMocker):
@@ -261,7 +271,9 @@ def test_a_request_may_bring_its_own_harmless_headers(mocked: respx.MockRouter) 
     )
 
 
-@pytest.mark.parametrize("name", ["Api-Key", "authorization", "HOST", "Content-Length"])
+@pytest.mark.parametrize(
+    "name", ["Api-Key", "authorization", "HOST", "Content-Length", "Host:x", "Upgrade"]
+)
 def test_headers_that_belong_to_the_transport_cannot_be_set(name: str) -> None:
     """Nobody else decides about the key and where it goes."""
     with pytest.raises(RunnerError, match="cannot be set by a request"):
@@ -478,6 +490,127 @@ def test_what_follows_an_answer_is_nobodys(carrier: str) -> None:
 # --- what does not ------------------------------------------------------------------------------
 
 
+def test_bytes_that_come_late_are_nobodys() -> None:
+    """What a server sends of itself between two requests is not the answer to the second."""
+    sent = threading.Event()
+
+    def handle(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(OK)
+        if not sent.is_set():
+            time.sleep(0.02)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nLATE")
+            sent.set()
+
+    with _serving(handle) as server:
+        tracker = _plain(server)
+        with Transport(tracker) as transport:
+            replies = [transport.send(Request("GET", f"{tracker.api}/x"))]
+            assert sent.wait(5)
+            time.sleep(0.02)
+            replies += [transport.send(Request("GET", f"{tracker.api}/x")) for _ in range(3)]
+    assert [reply.body for reply in replies] == [b"{}"] * 4
+
+
+def test_a_server_that_hangs_up_each_time_leaves_nothing_behind() -> None:
+    """However often a connection is replaced, no more than one is open."""
+    with _serving(_hangs_up(OK)) as server:
+        tracker = _plain(server)
+        with Transport(tracker) as transport:
+            before = len(list(Path("/proc/self/fd").iterdir()))
+            for _ in range(30):
+                assert transport.send(Request("GET", f"{tracker.api}/x")).status == 200
+                time.sleep(0.002)
+            mine = [c for c in server._open if c.fileno() >= 0]
+            assert len(list(Path("/proc/self/fd").iterdir())) - before <= len(mine) + 5
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"HTTP/1.1 200 OK\r\nX: y\r\n", b"HTTP/1.1 100 Continue\r\n\r\n",
+     b"HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\n"],
+    ids=["half", "interim", "interim and half"],
+)  # fmt: skip
+def test_headers_that_do_not_end_are_no_answer(head: bytes) -> None:
+    """A server that hangs up amidst its headers has not answered."""
+    with _serving(_hangs_up(head)) as server:
+        fault = _fault(_plain(server))
+    assert (fault.kind, fault.sent, fault.status) == (FaultKind.RESET, True, None)
+    assert "without sending a response" in fault.message
+
+
+@httpx_only
+def test_a_server_that_wants_another_protocol() -> None:
+    """An answer that is none of HTTP's is given up at once, whatever was asked for."""
+    with _serving(_answers(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n")) as server:
+        url = httpx.URL(f"http://127.0.0.1:{server.port}")
+        direct = Direct(url, ssl.create_default_context(), 5)
+        headers = {"Host": "t", "Upgrade": "x", "Connection": "upgrade"}
+        request = httpx.Request("GET", url, headers=headers, extensions=_EXTENSIONS)
+        with pytest.raises(httpcore.RemoteProtocolError, match="another protocol"):
+            direct.handle_request(request)
+        direct.close()
+
+
+def test_a_line_of_spaces_stops_nobody() -> None:
+    """What takes long to read is refused, so that no thread waits for it."""
+    line = b"HTTP/1.1 200 OK\r\nX:" + b" " * 90_000 + b"\0\r\n\r\n"
+    began = time.monotonic()
+    with _serving(_answers(line)) as server:
+        fault = _fault(_plain(server))
+    assert (fault.kind, len(fault.message) < 500) == (FaultKind.PROTOCOL, True)
+    assert time.monotonic() - began < 10
+
+
+def test_what_is_slow_to_leave_may_be_answered() -> None:
+    """The patience for an answer begins with it, and not while the request is being sent."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                left = 1_000_000
+                while left > 0:
+                    left -= len(connection.recv(50_000))
+                    time.sleep(0.01)
+                connection.sendall(OK)
+                connection.recv(1)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        tracker = replace(TRACKER, url=f"http://127.0.0.1:{port}", timeout=5)
+        with Transport(tracker, limits=Limits(patience=0.02)) as transport:
+            body = {"x": "y" * 1_000_000}
+            reply = transport.send(Request("POST", f"{tracker.api}/x", body))
+        thread.join()
+    assert isinstance(reply, Reply), reply
+
+
+def test_small_parts_take_little_memory() -> None:
+    """An answer that comes a byte at a time takes no more than its size, and a bit."""
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    count = 20_000
+    with _serving(_answers(answer + b"1\r\nx\r\n" * count + b"0\r\n\r\n")) as server:
+        _send(_plain(server))
+        tracemalloc.start()
+        try:
+            reply = _send(_plain(server))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert len(reply.body) == count
+    assert peak < 60 * count
+
+
+def test_what_unpacks_to_nothing_ends_too() -> None:
+    """Packed bytes count as well: empty ones, one after the other, are no answer."""
+    body = Body(10_000, 60)
+    body.begin("gzip")
+    nothing = gzip.compress(b"")
+    with pytest.raises(AnswerError, match="more than 10000 bytes"):
+        body.take(nothing * 1000)
+
+
 def test_silence_is_a_timeout() -> None:
     """A tracker that takes the request and says nothing may have done it."""
     with _serving(_answers()) as server:
@@ -539,9 +672,7 @@ def test_a_connection_that_was_left_midway_is_replaced() -> None:
     with _serving(_answers(OK)) as server:
         url = httpx.URL(f"http://127.0.0.1:{server.port}")
         direct = Direct(url, ssl.create_default_context(), 5)
-        waits = {"connect": 5, "read": 5, "write": 5}
-        extensions = {"target": b"/", "timeout": waits, "arrived": lambda: None}
-        request = httpx.Request("GET", url, headers={"Host": "t"}, extensions=extensions)
+        request = httpx.Request("GET", url, headers={"Host": "t"}, extensions=_EXTENSIONS)
         direct.handle_request(request)  # as if what reads it had been interrupted
         assert direct.handle_request(request).read() == b"{}"
         assert direct.handle_request(request).read() == b"{}"
@@ -622,6 +753,63 @@ def test_tls_is_verified_against_the_ca_file(authority: trustme.CA, ca_file: Pat
     assert "an authority that is not known here" in fault.message
     assert "ca_file" in fault.hint
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("host", ["xn--fa-hia.de", "xn--strae-oqa.example"])
+def test_a_name_is_asked_for_as_it_is_written(
+    authority: trustme.CA,
+    ca_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    carrier: str,
+    host: str,
+) -> None:
+    """A name that is encoded stays as it is: decoded and encoded anew it may be another's."""
+    context = _context(authority, host)
+    asked: list[str] = []
+    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+    with _serving(_answers(OK), context) as server:
+        address = socket.getaddrinfo("127.0.0.1", server.port, type=socket.SOCK_STREAM)
+        known = socket.getaddrinfo
+
+        def look_up(name: Any, *rest: Any, **more: Any) -> Any:
+            name = name.decode() if isinstance(name, bytes) else name
+            return address if name == host else known(name, *rest, **more)
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        # libcurl looks names up by itself, so that it is told where.
+        resolve = "127.0.0.1" if carrier == "curl" else None
+        url = f"https://{host}:{server.port}"
+        reply = _send(replace(TRACKER, url=url, ca_file=ca_file, resolve=resolve))
+    assert (reply.status, asked) == (200, [host])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        # libcurl reads the end of TLS along with the answer, says nothing of it, and is told of
+        # it by the next request: a fault, and none that is sent twice.
+        pytest.param(OK, marks=httpx_only, id="length"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n{}", id="none"),
+    ],
+)
+def test_a_connection_that_said_goodbye_is_replaced(
+    authority: trustme.CA, ca_file: Path, answer: bytes
+) -> None:
+    """A server that ends TLS, and leaves the connection open, is connected to anew."""
+
+    def handle(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(answer)
+        connection.settimeout(0.2)
+        assert isinstance(connection, ssl.SSLSocket)
+        with suppress(OSError):
+            connection.unwrap()
+
+    with _serving(handle, _context(authority, "127.0.0.1")) as server:
+        tracker = replace(TRACKER, url=f"https://127.0.0.1:{server.port}", ca_file=ca_file)
+        with Transport(tracker) as transport:
+            for _ in range(3):
+                assert transport.send(Request("POST", f"{tracker.api}/x", {})).status == 200
+                time.sleep(0.05)
 
 
 def test_resolve_connects_elsewhere_and_keeps_the_name(

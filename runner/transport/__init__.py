@@ -5,7 +5,6 @@ Who carries the bytes is httpx, or libcurl where the tracker asks for it.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from threading import Lock
 from types import TracebackType
@@ -28,7 +27,7 @@ class Limits(NamedTuple):
     """`body`: bytes of an answer, unpacked. `patience`: how many timeouts a whole answer may take.
 
     The timeout itself is for connecting, and for each wait for the next bytes. The headers of an
-    answer are bounded at 100 KiB.
+    answer are bounded at 16 KiB or so.
     """
 
     body: int = 64 * 1024 * 1024
@@ -110,7 +109,7 @@ class Transport:
         timeout = request.timeout or self._tracker.timeout
         connection = self._borrow()
         try:
-            body = Body(self._limits.body, time.monotonic() + timeout * self._limits.patience)
+            body = Body(self._limits.body, timeout * self._limits.patience)
             return connection.exchange(outgoing, timeout, body)
         except ValueError as error:
             return unsendable(error)

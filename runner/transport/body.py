@@ -27,23 +27,27 @@ class GarbledError(AnswerError):
 
 
 class Body:
-    """Collects an answer of at most `limit` bytes until `deadline`, on the monotonic clock."""
+    """Collects an answer of at most `limit` bytes, packed and unpacked, in at most `seconds`.
 
-    def __init__(self, limit: int, deadline: float) -> None:
+    The time begins with the first of it: what was sent before may have taken its own.
+    """
+
+    def __init__(self, limit: int, seconds: float) -> None:
         self._limit = limit
-        self._deadline = deadline
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._seconds = seconds
+        self._deadline: float | None = None
+        self._content = bytearray()  # parts of a byte each would take a hundred times their size
+        self._packed = 0
         self._unpacker: Any = None  # zlib's own type has no public name
         self._begun = False
 
     def whole(self) -> bytes:
         """All that arrived."""
-        return b"".join(self._parts)
+        return bytes(self._content)
 
     def beginning(self) -> bytes:
         """Enough of what arrived to see what it was."""
-        return self.whole()[:BEGINNING]
+        return bytes(self._content[:BEGINNING])
 
     def begin(self, coding: str) -> None:
         """What follows is packed as `coding` says. Raises GarbledError where that is unknown."""
@@ -55,7 +59,10 @@ class Body:
 
     def check_time(self) -> None:
         """Something has arrived. Raises TooSlowError where all of it should have by now."""
-        if time.monotonic() > self._deadline:
+        now = time.monotonic()
+        if self._deadline is None:
+            self._deadline = now + self._seconds
+        elif now > self._deadline:
             raise TooSlowError
 
     def take(self, chunk: bytes) -> None:
@@ -73,18 +80,20 @@ class Body:
     def _unpack(self, data: bytes) -> None:
         """Unpack by hand: libraries unpack a chunk in full, and a bomb is small while packed."""
         self._begun = True
+        self._packed += len(data)
+        if self._packed > self._limit:  # an empty file packed many times over unpacks to nothing
+            raise TooLargeError(f"more than {self._limit} bytes")
         while data and self._unpacker is not None:
             if self._unpacker.eof:  # a gzip file may consist of several, one after the other
                 self._unpacker = zlib.decompressobj(_GZIP)
             try:
-                self._keep(self._unpacker.decompress(data, self._limit - self._size + 1))
+                self._keep(self._unpacker.decompress(data, self._limit - len(self._content) + 1))
             except zlib.error as error:
                 raise GarbledError(f"it cannot be unpacked ({error})") from None
             data = self._unpacker.unused_data or self._unpacker.unconsumed_tail
 
     def _keep(self, part: bytes) -> None:
-        self._parts.append(part)
-        self._size += len(part)
-        if self._size > self._limit:
+        self._content += part
+        if len(self._content) > self._limit:
             raise TooLargeError(f"more than {self._limit} bytes")
         self.check_time()

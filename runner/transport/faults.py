@@ -139,6 +139,7 @@ _CERTIFICATES: Mapping[int, tuple[str, str]] = {
         "and put the address into `resolve:`",
     ),
 }
+_LONGEST_REASON = 300  # characters: some libraries quote what was sent to them
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # OpenSSL's words, up to 3.3 and since
 _CERTIFICATES_ALIKE = {21: 20, 64: 62}
 
@@ -238,6 +239,7 @@ def explain(
         origin = _origin(error)
         rule = _rule(error, origin)
         why = getattr(origin, "strerror", None) or str(origin) or type(origin).__name__
+        why = why if len(why) <= _LONGEST_REASON else f"{why[:_LONGEST_REASON]}…"
     message = rule.message.format(where=_where(tracker), seconds=f"{timeout:g}", why=why)
     if status is not None:
         message += f"; it had begun to answer {status}"
@@ -269,7 +271,7 @@ def _rule(error: Exception, origin: BaseException) -> _Rule:
     if type(error).__name__ == "ConnectError":
         return _of_connecting(origin)
     # h11's words for a connection that ended early, which is no breach of the protocol.
-    if any(words in str(error) for words in ("peer closed", "disconnected")):
+    if str(error).startswith(("peer closed", "server disconnected", "Server disconnected")):
         return _BROKE
     names = (kind.__name__ for kind in type(error).__mro__)
     return next(RULES[name] for name in names if name in RULES)

@@ -31,9 +31,10 @@ try:
 except ImportError:
     pycurl = None
 
-_LONGEST_HEADERS = 100 * 1024
+_LONGEST_HEADERS = 16 * 1024
 _LOOK = 0.25  # seconds at most between two looks at what has come, so that signals are heeded
 _NOTHING = Body(0, 0.0)
+_NO_ANSWER = 52  # libcurl's code for a server that hangs up and says nothing
 _NOT_THERE = "pip install 'keitaro-runner[curl]', or leave out transport"
 
 
@@ -54,6 +55,10 @@ class Maker:
 
     def open(self) -> Connection:
         """A connection that is made when it is first needed."""
+        return Connection(self, self._tracker)
+
+    def handle(self) -> Any:
+        """What libcurl does its work with, for one connection. Raises RunnerError."""
         curl = pycurl.Curl()
         try:
             for option, value in self._options:
@@ -61,7 +66,7 @@ class Maker:
         except (pycurl.error, ValueError, TypeError) as error:
             raise RunnerError(f"libcurl does not take an option: {error}", _NOT_THERE) from None
         curl.setopt(pycurl.MAXAGE_CONN, int(self._keep_alive))
-        return Connection(curl, self._tracker)
+        return curl
 
 
 def _options(tracker: Tracker) -> list[tuple[int, Any]]:
@@ -127,9 +132,10 @@ def _authorities(tracker: Tracker) -> list[tuple[int, Any]]:
 class Connection:
     """One connection, used by one thread at a time."""
 
-    def __init__(self, curl: Any, tracker: Tracker) -> None:
-        self._curl = curl
-        self._many = pycurl.CurlMulti()
+    def __init__(self, maker: Maker, tracker: Tracker) -> None:
+        self._maker = maker
+        self._curl = maker.handle()
+        self._many = _many()
         self._socket = -1
         self._tracker = tracker
         parts = urlsplit(tracker.url)
@@ -138,14 +144,21 @@ class Connection:
     def exchange(self, outgoing: Outgoing, timeout: float, body: Body) -> Reply | Fault:
         """Send the request once. Raises ValueError where libcurl cannot write it down."""
         under_way = _UnderWay(body)
+        if self._is_of_no_use():
+            self._renew()
         self._set(outgoing, timeout, under_way)
         try:
             self._carry(under_way, timeout)
             body.end()
+            if not under_way.status:
+                raise CurlError(_NO_ANSWER, "no headers came to their end", sent=True)
         except (AnswerError, CurlError) as error:
             return explain(
                 error, self._tracker, timeout, under_way.status or None, body.beginning()
             )
+        except BaseException:  # midway: nothing of it may be left over
+            self._renew()
+            raise
         finally:
             under_way.body = _NOTHING  # which the connection, kept alive, would keep as well
         return Reply(under_way.status, under_way.headers, body.whole())
@@ -166,14 +179,18 @@ class Connection:
         else:
             curl.setopt(pycurl.HTTPGET, 1)
         curl.setopt(pycurl.CUSTOMREQUEST, outgoing.method)
-        curl.setopt(pycurl.FRESH_CONNECT, int(self._was_closed()))
         curl.setopt(pycurl.HTTPHEADER, lines)
         curl.setopt(pycurl.PREREQFUNCTION, under_way.may_leave)
         curl.setopt(pycurl.HEADERFUNCTION, under_way.header)
         curl.setopt(pycurl.WRITEFUNCTION, under_way.part)
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(timeout * 1000)))
 
-    def _was_closed(self) -> bool:
+    def _renew(self) -> None:
+        """Begin anew: whatever libcurl keeps of connections and of what came over them is gone."""
+        self.close()
+        self._curl, self._many, self._socket = self._maker.handle(), _many(), -1
+
+    def _is_of_no_use(self) -> bool:
         """Whether the server hung up meanwhile: there is something to read where nothing is due.
 
         libcurl looks too, but only once a second, and would find out by sending.
@@ -220,6 +237,13 @@ class Connection:
             certificate=info(pycurl.SSL_VERIFYRESULT),
             proxy_status=info(pycurl.HTTP_CONNECTCODE),
         )
+
+
+def _many() -> Any:
+    """What carries the exchanges of one connection, and keeps no other."""
+    many = pycurl.CurlMulti()
+    many.setopt(pycurl.M_MAXCONNECTS, 1)
+    return many
 
 
 def _timed_out(under_way: _UnderWay) -> CurlError:

@@ -33,8 +33,11 @@ _TROUBLE = (
     httpcore.UnsupportedProtocol,
 )
 _PORTS = {"http": 80, "https": 443}
-_LONGEST_HEADERS = 100 * 1024
-_AT_ONCE = 64 * 1024  # bytes that are read at a time
+_AT_ONCE = 64 * 1024  # bytes that are read, or written, at a time
+# Of headers less: what h11 looks for in a line takes it a second where there are so many spaces,
+# and four in twice as many, while no other thread runs.
+_LONGEST_HEADERS = 16 * 1024
+_OF_HEADERS = 4 * 1024
 _MOST_KNOWN = 256
 _network = httpcore.SyncBackend()
 
@@ -52,30 +55,32 @@ class Direct(httpx.BaseTransport):
     """
 
     def __init__(self, url: httpx.URL, context: ssl.SSLContext, keep_alive: float) -> None:
-        self._scheme, self._host = url.scheme, url.host
+        # Not `url.host`, which is decoded: encoded anew it may be the name of somebody else.
+        self._scheme, self._host = url.scheme, url.raw_host.decode("ascii")
         self._port = url.port or _PORTS[url.scheme]
         self._context = context
         self._keep_alive = keep_alive
         self._stream: httpcore.NetworkStream | None = None
         self._talk = h11.Connection(h11.CLIENT)
         self._until = 0.0
+        self._free = False
         self._known: dict[tuple[tuple[bytes, bytes], ...], h11.Request] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, over a new connection where the last one is of no more use."""
-        if not self._is_usable():
+        usable, self._free = self._is_usable(), False
+        if not usable:
             self.close()
             self._talk = h11.Connection(h11.CLIENT, _LONGEST_HEADERS)
         try:
             written = self._written(request)
             stream = self._stream = self._stream or self._connect(request.extensions)
-            # Some servers hang up before they have read all, and tell why.
-            with suppress(httpcore.WriteError):
-                stream.write(written, request.extensions["timeout"]["write"])
+            self._send(stream, written, request.extensions["timeout"]["write"])
             receive = partial(self._receive, stream, request.extensions)
-            head = receive()
-            while type(head) is not h11.Response:  # but one that says to wait for it
-                head = receive()
+            while isinstance(head := receive(), h11.InformationalResponse):
+                pass  # the answer is still to come
+            if not isinstance(head, h11.Response):
+                raise httpcore.RemoteProtocolError("the server wants to speak another protocol")
         except BaseException:
             self.close()
             raise
@@ -96,7 +101,7 @@ class Direct(httpx.BaseTransport):
 
         Where nothing is due and there is something to read, that is the server hanging up.
         """
-        if self._stream is None or self._talk.our_state is not h11.IDLE:
+        if self._stream is None or not self._free:
             return False
         return time.monotonic() <= self._until and not self._stream.get_extra_info("is_readable")
 
@@ -107,6 +112,13 @@ class Direct(httpx.BaseTransport):
             name = extensions.get("sni_hostname") or self._host
             stream = stream.start_tls(self._context, name, timeout)
         return stream
+
+    def _send(self, stream: httpcore.NetworkStream, written: bytes, timeout: float) -> None:
+        # Some servers hang up before they have read all, and tell why.
+        with suppress(httpcore.WriteError):
+            # The timeout is for each piece: over TLS a piece counts as a whole.
+            for at in range(0, len(written), _AT_ONCE):
+                stream.write(written[at : at + _AT_ONCE], timeout)
 
     def _written(self, request: httpx.Request) -> bytes:
         send = self._talk.send
@@ -141,7 +153,8 @@ class Direct(httpx.BaseTransport):
         talk = self._talk
         try:
             while (event := talk.next_event()) is h11.NEED_DATA:
-                data = stream.read(_AT_ONCE, extensions["timeout"]["read"])
+                most = _AT_ONCE if talk.their_state is h11.SEND_BODY else _OF_HEADERS
+                data = stream.read(most, extensions["timeout"]["read"])
                 if not data and talk.their_state is h11.SEND_RESPONSE:
                     raise httpcore.RemoteProtocolError(
                         "server disconnected without sending a response"
@@ -158,9 +171,11 @@ class Direct(httpx.BaseTransport):
         Or where it is more than whole: the next request would take what is left for its own.
         """
         talk = self._talk
-        if talk.our_state is talk.their_state is h11.DONE and not talk.trailing_data[0]:
+        whole = talk.our_state is talk.their_state is h11.DONE
+        if whole and talk.trailing_data == (b"", False):  # no bytes, and no end of them
             talk.start_next_cycle()
             self._until = time.monotonic() + self._keep_alive
+            self._free = True
         else:
             self.close()
 

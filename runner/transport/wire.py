@@ -14,7 +14,10 @@ from runner.trackers import Tracker
 
 Headers = list[tuple[bytes, bytes]]
 
-_OWN = frozenset({"api-key", "authorization", "host", "content-length", "transfer-encoding"})
+_OWN = frozenset(
+    {"api-key", "authorization", "host", "content-length", "transfer-encoding", "connection",
+     "upgrade", "expect", "te"}
+)  # fmt: skip
 _PLAIN = re.compile(r"[!-~]+", re.ASCII)
 _LONGEST = 65_536  # characters, as in httpx; servers take far fewer
 _BODILESS = frozenset({"GET", "HEAD", "DELETE"})
@@ -83,7 +86,7 @@ def _target(text: str) -> bytes:
 
 def _merged(headers: Headers, request: Request) -> Headers:
     own = {name.lower(): value for name, value in request.headers.items()}
-    if refused := sorted(own.keys() & _OWN):
+    if refused := sorted({name.partition(":")[0].strip() for name in own} & _OWN):
         raise RunnerError(
             f"the header {refused[0]} cannot be set by a request",
             "the transport sets it, so that nothing else holds the key",

@@ -513,15 +513,21 @@ def test_bytes_that_come_late_are_nobodys() -> None:
 
 def test_a_server_that_hangs_up_each_time_leaves_nothing_behind() -> None:
     """However often a connection is replaced, no more than one is open."""
-    with _serving(_hangs_up(OK)) as server:
+    closed = threading.Semaphore(0)
+
+    def handle(connection: socket.socket, request: bytes) -> None:
+        _hangs_up(OK)(connection, request)
+        connection.close()
+        closed.release()
+
+    with _serving(handle) as server:
         tracker = _plain(server)
         with Transport(tracker) as transport:
             before = len(list(Path("/proc/self/fd").iterdir()))
-            for _ in range(30):
+            for _ in range(20):
                 assert transport.send(Request("GET", f"{tracker.api}/x")).status == 200
-                time.sleep(0.002)
-            mine = [c for c in server._open if c.fileno() >= 0]
-            assert len(list(Path("/proc/self/fd").iterdir())) - before <= len(mine) + 5
+                assert closed.acquire(timeout=5)
+            assert len(list(Path("/proc/self/fd").iterdir())) - before < 10
 
 
 @pytest.mark.parametrize(

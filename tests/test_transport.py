@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import math
@@ -916,6 +917,58 @@ def test_a_proxy_is_told_the_whole_address() -> None:
     lines = [request.split(b"\r\n")[0] for request in server.requests]
     assert lines[0] == b"GET http://t.example.com/sub/admin_api/v1/campaigns?a=%20b HTTP/1.1"
     assert lines[1] == b"GET /sub/admin_api/v1/campaigns?a=%20b HTTP/1.1"
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["forwarded", "tunnel"])
+def test_through_a_proxy(authority: trustme.CA, ca_file: Path, secure: bool) -> None:
+    """The proxy gets its password, the tracker the key; bytes after an answer are nobody's."""
+    inside = _context(authority, "t.example.com")
+    asked: list[bytes] = []
+
+    def handle(connection: socket.socket, request: bytes) -> None:
+        if secure:
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            connection = inside.wrap_socket(connection, server_side=True)
+            request = _one_request(connection)
+        while request:
+            asked.append(request)
+            connection.sendall(OK + OK.replace(b"{}", b"[]"))
+            request = _one_request(connection)
+        connection.close()
+
+    with _serving(handle) as server:
+        url = f"http{'s' if secure else ''}://t.example.com"
+        proxy = f"http://me:open%20sesame@127.0.0.1:{server.port}"
+        tracker = replace(TRACKER, url=url, proxy=proxy, ca_file=ca_file)
+        with Transport(tracker) as transport:
+            replies = [transport.send(Request("GET", f"{tracker.api}/a?b")) for _ in range(3)]
+    assert [getattr(reply, "body", reply) for reply in replies] == [b"{}"] * 3
+    password = b"basic " + base64.b64encode(b"me:open sesame")
+    start = b"GET " + (b"" if secure else url.encode()) + b"/admin_api/v1/a?b HTTP/1.1"
+    for request in asked:
+        assert request.startswith(start)
+        assert KEY.encode() in request
+        assert (password.split()[1] in request) is not secure
+    for request in server.requests if secure else ():
+        assert request.startswith(b"CONNECT t.example.com:443 HTTP/1.1")
+        assert (password.split()[1] in request, KEY.encode() in request) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("handle", "told"),
+    [
+        (_hangs_up(), "through the proxy"),
+        (_answers(b"nonsense\r\n\r\n"), ""),
+        (_answers(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"), "502"),
+    ],
+    ids=["hangs up", "nonsense", "502"],
+)
+def test_a_proxy_that_makes_no_tunnel(handle: Handler, told: str) -> None:
+    """Whatever the proxy does before there is a tunnel, the tracker got nothing."""
+    with _serving(handle) as server:
+        fault = _fault(replace(TRACKER, proxy=f"http://127.0.0.1:{server.port}", timeout=2))
+    assert fault.sent is False
+    assert told in fault.message
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1", "http://[::1", "gopher://x"])

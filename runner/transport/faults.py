@@ -270,6 +270,8 @@ def _origin(error: Exception) -> Exception:
 def _rule(error: Exception, origin: BaseException) -> _Rule:
     if type(error).__name__ == "ConnectError":
         return _of_connecting(origin)
+    if type(error).__name__ == "ProxyError":
+        return RULES["ProxyError"]
     # h11's words for a connection that ended early, which is no breach of the protocol.
     if str(error).startswith(("peer closed", "server disconnected", "Server disconnected")):
         return _BROKE

@@ -7,21 +7,18 @@ and costs a third of the time.
 from __future__ import annotations
 
 import ssl
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-import h11
 import httpcore
 
 from runner.errors import RunnerError
 from runner.model import Fault, Reply
 from runner.trackers import Tracker
 from runner.transport.body import AnswerError, Body
+from runner.transport.direct import Direct, Proxy
 from runner.transport.faults import explain
 from runner.transport.lean import httpx
 from runner.transport.wire import Outgoing
@@ -30,170 +27,8 @@ _TROUBLE = (
     *(httpx.HTTPError, httpx.StreamError, AnswerError),
     # The same under httpcore's own names, which are httpx's.
     *(httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError),
-    httpcore.UnsupportedProtocol,
+    *(httpcore.UnsupportedProtocol, httpcore.ProxyError),
 )
-_PORTS = {"http": 80, "https": 443}
-_AT_ONCE = 64 * 1024  # bytes that are read, or written, at a time
-# Of headers less: what h11 looks for in a line takes it a second where there are so many spaces,
-# and four in twice as many, while no other thread runs.
-_LONGEST_HEADERS = 16 * 1024
-_OF_HEADERS = 4 * 1024
-_MOST_KNOWN = 256
-_network = httpcore.SyncBackend()
-
-
-class Direct(httpx.BaseTransport):
-    """One connection: httpcore opens it and carries the bytes, h11 knows what they mean.
-
-    Those two are what `httpx.HTTPTransport` is made of as well. Left out is what several
-    connections need (pool, states, locks, a trace of every part), which takes two fifths of the
-    time of a request. And a request leaves in one piece, which saves the server a read.
-
-    What is asked for is the extension `target`, path and query; the extension `arrived` is called
-    whenever something of the answer has. Raises httpcore's exceptions as they are, and
-    ValueError for a request that cannot be written down.
-    """
-
-    def __init__(self, url: httpx.URL, context: ssl.SSLContext, keep_alive: float) -> None:
-        # Not `url.host`, which is decoded: encoded anew it may be the name of somebody else.
-        self._scheme, self._host = url.scheme, url.raw_host.decode("ascii")
-        self._port = url.port or _PORTS[url.scheme]
-        self._context = context
-        self._keep_alive = keep_alive
-        self._stream: httpcore.NetworkStream | None = None
-        self._talk = h11.Connection(h11.CLIENT)
-        self._until = 0.0
-        self._free = False
-        self._known: dict[tuple[tuple[bytes, bytes], ...], h11.Request] = {}
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request, over a new connection where the last one is of no more use."""
-        usable, self._free = self._is_usable(), False
-        if not usable:
-            self.close()
-            self._talk = h11.Connection(h11.CLIENT, _LONGEST_HEADERS)
-        try:
-            written = self._written(request)
-            stream = self._stream = self._stream or self._connect(request.extensions)
-            self._send(stream, written, request.extensions["timeout"]["write"])
-            receive = partial(self._receive, stream, request.extensions)
-            while isinstance(head := receive(), h11.InformationalResponse):
-                pass  # the answer is still to come
-            if not isinstance(head, h11.Response):
-                raise httpcore.RemoteProtocolError("the server wants to speak another protocol")
-        except BaseException:
-            self.close()
-            raise
-        return httpx.Response(
-            head.status_code,
-            headers=head.headers.raw_items(),
-            stream=_Arriving(receive, self._end),
-        )
-
-    def close(self) -> None:
-        """Hang up."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-
-    def _is_usable(self) -> bool:
-        """Whether the exchange before came to its end, not long ago, and the server still waits.
-
-        Where nothing is due and there is something to read, that is the server hanging up.
-        """
-        if self._stream is None or not self._free:
-            return False
-        return time.monotonic() <= self._until and not self._stream.get_extra_info("is_readable")
-
-    def _connect(self, extensions: Mapping[str, Any]) -> httpcore.NetworkStream:
-        timeout = extensions["timeout"]["connect"]
-        stream = _network.connect_tcp(self._host, self._port, timeout)
-        if self._scheme == "https":
-            name = extensions.get("sni_hostname") or self._host
-            stream = stream.start_tls(self._context, name, timeout)
-        return stream
-
-    def _send(self, stream: httpcore.NetworkStream, written: bytes, timeout: float) -> None:
-        # Some servers hang up before they have read all, and tell why.
-        with suppress(httpcore.WriteError):
-            # The timeout is for each piece: over TLS a piece counts as a whole.
-            for at in range(0, len(written), _AT_ONCE):
-                stream.write(written[at : at + _AT_ONCE], timeout)
-
-    def _written(self, request: httpx.Request) -> bytes:
-        send = self._talk.send
-        target = request.extensions["target"]
-        try:
-            headers = self._like(request.headers.raw).headers
-            parts = [send(h11.Request(method=request.method, target=target, headers=headers))]
-            parts += [send(h11.Data(part)) for part in cast("Iterable[bytes]", request.stream)]
-            parts.append(send(h11.EndOfMessage()))
-        except h11.LocalProtocolError as error:
-            raise ValueError(str(error)) from error
-        return b"".join(part for part in parts if part)
-
-    def _like(self, headers: list[tuple[bytes, bytes]]) -> h11.Request:
-        """A request with these headers, which h11 has checked.
-
-        Checking takes longer than all else that it does to a request, and those of one differ
-        from those of another in the length of the body, if at all.
-        """
-        key = tuple(headers)
-        found = self._known.get(key)
-        if found is None:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            found = self._known[key] = h11.Request(method="GET", target="/", headers=headers)
-        return found
-
-    def _receive(
-        self, stream: httpcore.NetworkStream, extensions: Mapping[str, Any]
-    ) -> h11.Event | type[h11.PAUSED]:
-        """What comes next of the answer."""
-        talk = self._talk
-        try:
-            while (event := talk.next_event()) is h11.NEED_DATA:
-                most = _AT_ONCE if talk.their_state is h11.SEND_BODY else _OF_HEADERS
-                data = stream.read(most, extensions["timeout"]["read"])
-                if not data and talk.their_state is h11.SEND_RESPONSE:
-                    raise httpcore.RemoteProtocolError(
-                        "server disconnected without sending a response"
-                    )
-                extensions["arrived"]()
-                talk.receive_data(data)
-        except h11.RemoteProtocolError as error:
-            raise httpcore.RemoteProtocolError(str(error)) from error
-        return cast("h11.Event | type[h11.PAUSED]", event)
-
-    def _end(self) -> None:
-        """The connection is free for the next request, or closed where the answer is not whole.
-
-        Or where it is more than whole: the next request would take what is left for its own.
-        """
-        talk = self._talk
-        whole = talk.our_state is talk.their_state is h11.DONE
-        if whole and talk.trailing_data == (b"", False):  # no bytes, and no end of them
-            talk.start_next_cycle()
-            self._until = time.monotonic() + self._keep_alive
-            self._free = True
-        else:
-            self.close()
-
-
-class _Arriving(httpx.SyncByteStream):
-    """The body of an answer, as httpx wants it."""
-
-    def __init__(self, receive: Callable[[], object], end: Callable[[], None]) -> None:
-        self._receive = receive
-        self._end = end
-
-    def __iter__(self) -> Iterator[bytes]:
-        while isinstance(event := self._receive(), h11.Data):
-            yield event.data
-
-    def close(self) -> None:
-        """All has been read, or nobody wants the rest."""
-        self._end()
 
 
 class Maker:
@@ -211,27 +46,30 @@ class Maker:
             self._start = _moved(self._start, tracker.resolve)
             self._extensions["sni_hostname"] = parts.hostname
         # Reading a URL costs as much as sending it, so it is read once and only the target is
-        # handed on. A proxy is told the whole address, which httpcore makes of the URL alone.
-        self._url = None if tracker.proxy else httpx.URL(self._start)
+        # handed on. One that goes by SOCKS, which is httpcore's to speak, takes the whole of it.
+        socks = (tracker.proxy or "").startswith("socks")
+        self._url = None if socks else httpx.URL(self._start)
 
     def open(self) -> Connection:
         """A connection that is made when it is first needed. Raises RunnerError."""
-        if self._url is not None:
-            return Connection(self, Direct(self._url, self._tls(), self._keep_alive), self._tracker)
-        limits = httpx.Limits(
-            max_connections=1, max_keepalive_connections=1, keepalive_expiry=self._keep_alive
-        )
         try:
-            transport = httpx.HTTPTransport(
-                verify=self._tls(), trust_env=False, limits=limits, proxy=self._tracker.proxy
-            )
+            return Connection(self, self._transport(), self._tracker)
         except (ImportError, ValueError, httpx.InvalidURL):
             raise RunnerError(
                 "the proxy that the environment names cannot be used",
                 "write HTTPS_PROXY=http://HOST:PORT (SOCKS needs the package socksio), "
                 "or exempt the tracker: NO_PROXY=its host",
             ) from None
-        return Connection(self, transport, self._tracker)
+
+    def _transport(self) -> httpx.BaseTransport:
+        named = self._tracker.proxy
+        if self._url is not None:
+            proxy = Proxy.read(named) if named else None
+            return Direct(self._url, self._tls(), self._keep_alive, proxy)
+        limits = httpx.Limits(
+            max_connections=1, max_keepalive_connections=1, keepalive_expiry=self._keep_alive
+        )
+        return httpx.HTTPTransport(verify=self._tls(), trust_env=False, limits=limits, proxy=named)
 
     def request(
         self, outgoing: Outgoing, timeout: float, arrived: Callable[[], None]

@@ -110,3 +110,25 @@ def _after_quote(text: str, at: int) -> int:
     while at < len(text) and text[at] != quote:
         at += 2 if text[at] == "\\" else 1
     return at + 1
+
+
+def without_braces(text: str) -> list[tuple[int, str, str]]:
+    """What looks like a path of ours that was meant as an expression, and stands as text.
+
+    That is all of a text, in braces of one kind or none, or any part after a dollar. Offset, what
+    is written there, and the path in it.
+    """
+    found = []
+    for match in _BARE.finditer(text):
+        name = "alone" if match["alone"] else "braced" if match["braced"] else "after"
+        found.append((match.start(), match[0], match[name]))
+    return found
+
+
+_PATH = r"(?:inputs|vars|steps|item)(?:\.[A-Za-z_]\w*|\[\d+\])+"
+MAYBE_BARE = re.compile(r"(?:inputs|vars|steps|item)\.")
+_BARE = re.compile(
+    rf"\A(?P<alone>{_PATH})\Z|\A\{{\s*(?P<braced>{_PATH})\s*\}}\Z"
+    rf"|\$(?:\{{\s*)?(?P<after>{_PATH})(?:\s*\}})?(?!\}})",
+    re.ASCII,
+)

@@ -9,7 +9,15 @@ from runner.model import Json, Severity
 from runner.playbook import Document, Trail
 from runner.shapes import Mismatch, Shape
 from runner.templating import Reference, TemplateError, Templates, split_text
-from runner.templating.text import OPEN, Segment, UnclosedError, is_whole, without_dollar
+from runner.templating.text import (
+    MAYBE_BARE,
+    OPEN,
+    Segment,
+    UnclosedError,
+    is_whole,
+    without_braces,
+    without_dollar,
+)
 from runner.validation.names import Names
 
 _CODES = {"additionalProperties": "02", "required": "03"}
@@ -128,6 +136,7 @@ class Notes:
             if OPEN in text:
                 self.text(text, path, names)
             self._without_dollar(text, path, names)
+            self._without_braces(text, path, names)
 
     def text(self, text: str, path: Trail, names: Names) -> list[Reference]:
         """Check the expressions inside one text; give what they refer to."""
@@ -197,6 +206,21 @@ class Notes:
                     length=len(inner) + 4,
                 )
 
+    def _without_braces(self, text: str, path: Trail, names: Names) -> None:
+        """`inputs.x`, `${inputs.x}` or `{inputs.x}` that names something of ours likewise."""
+        for offset, shown, inner in without_braces(text):
+            expression = self.templates.expression(inner)
+            if all(r.keys and names.trouble(r) is None for r in expression.references):
+                self.add(
+                    "KP305",
+                    f"'{shown}' is sent as it stands",
+                    f"did you mean ${{{{ {inner} }}}}? For the text itself, mark the step "
+                    "'raw: true'",
+                    path=path,
+                    offset=self._spot(path, text, offset, shown),
+                    length=len(shown),
+                )
+
     def _spot(self, path: Trail, text: str, offset: int, mark: str = OPEN) -> int:
         """Where in the source the expression stands that begins at `offset` of the value.
 
@@ -231,7 +255,7 @@ def is_respelled(mismatch: Mismatch, document: Document, path: Trail) -> bool:
 
 
 def leaves(value: Json, trail: Trail) -> list[tuple[str, Trail]]:
-    """Every text inside a value that has a brace in it, with its path."""
+    """Every text inside a value that has a brace in it, or the look of a path, with its path."""
     found: list[tuple[str, Trail]] = []
     _collect(value, trail, found)
     return found
@@ -240,7 +264,7 @@ def leaves(value: Json, trail: Trail) -> list[tuple[str, Trail]]:
 def _collect(value: Json, trail: Trail, found: list[tuple[str, Trail]]) -> None:
     # One list for all: generators inside generators take three times as long.
     if isinstance(value, str):
-        if "{{" in value:
+        if "{{" in value or ("." in value and MAYBE_BARE.search(value)):
             found.append((value, trail))
     elif isinstance(value, dict):
         for key, part in value.items():

@@ -196,6 +196,7 @@ def test_every_example_of_a_key_holds(name, tmp_path):
         text += "".join(f"  {line}\n" for line in lines)
     (tmp_path / "bodies").mkdir()
     (tmp_path / "bodies" / "campaign.json").write_text('{"name": "Launch"}')
+    (tmp_path / "offers.csv").write_text("id,name\n5,Tea\n")
     (tmp_path / "buyer.yaml").write_text(
         "version: 1\ninputs:\n  login: {type: string}\nsteps:\n  - {resource: offer, operation: getAll}\n"
     )

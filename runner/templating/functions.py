@@ -13,6 +13,7 @@ from typing import Any
 
 from runner.model import Json
 
+FILE_READERS = ("base64file", "csv", "file", "json_file")
 NAMES = ("base64file", "csv", "days_ago", "file", "json_file", "today")
 
 MAX_FILE = 64 * 1024 * 1024

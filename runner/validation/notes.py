@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from runner.model import Json, Severity
 from runner.playbook import Document, Trail
 from runner.shapes import Mismatch, Shape
 from runner.templating import Reference, TemplateError, Templates, split_text
+from runner.templating.functions import FILE_READERS
 from runner.templating.text import (
     MAYBE_BARE,
     OPEN,
@@ -18,8 +21,12 @@ from runner.templating.text import (
     without_braces,
     without_dollar,
 )
+from runner.validation.files import file_trouble
 from runner.validation.names import Names
 
+# A function that reads a file, and the name of that where it is written out.
+_FILE = re.compile(rf"\b(?:{'|'.join(FILE_READERS)})\(\s*(['\"])([^'\"\\]+)\1")
+_SAVES = re.compile(r"\bsave\b")
 _CODES = {"additionalProperties": "02", "required": "03"}
 
 
@@ -170,6 +177,7 @@ class Notes:
                 length=len(segment.text) + 5,
             )
             return ()
+        self._files(segment, text, path)
         for reference in expression.references:
             trouble = names.trouble(reference)
             if trouble is not None:
@@ -186,6 +194,18 @@ class Notes:
                     severity=severity,
                 )
         return expression.references
+
+    def _files(self, segment: Segment, text: str, path: Trail) -> None:
+        """Note each file that an expression names and that is not there, nor may come to be."""
+        folder = self.document.folder
+        if folder is None or "(" not in segment.text or _SAVES.search(self.document.text):
+            return
+        for found in _FILE.finditer(segment.text):
+            trouble = file_trouble(folder, found[2], Path(folder.anchor))
+            if trouble:
+                at = self._spot(path, text, segment.offset) + len(OPEN) + found.start(2)
+                length = len(found[2])
+                self.add("KP214", *trouble, path=path, offset=at, length=length)
 
     def _without_dollar(self, text: str, path: Trail, names: Names) -> None:
         """`{{ inputs.x }}` that names something of ours was meant as an expression."""

@@ -630,6 +630,24 @@ def test_the_last_attempt_counts(place: Make) -> None:
     assert "1 call was made again later in the run: only the last time counts" in told.out
 
 
+def test_a_report_of_a_run_by_its_id(place: Make, cli: Command, tmp_path: Path) -> None:
+    """Who kept no report has one made of the journal, of a run that died as well."""
+    it = place()
+    it.first(THREE)
+    run = it.store.states()[0].id
+    kept = cli("report", "report.jsonl", "--markdown", "-").out
+    assert cli("report", run, "--markdown", "-").out == kept
+    assert "1 failed" in cli("report", run).out
+    records = it.journal.read_bytes().splitlines(keepends=True)
+    it.journal.write_bytes(b"".join(records[:-1]))
+    died = cli("report", run)
+    assert "The report has no end" in died.out
+    it.folder.joinpath(".keitaro").rename(tmp_path / "elsewhere")
+    assert cli("report", run).code == 2
+    assert cli("report", run, "--state-dir", str(tmp_path / "elsewhere")).code == 0
+    assert "verify the report" in cli("report", "verify", run).err
+
+
 def test_a_step_that_failed_may_be_corrected(place: Make) -> None:
     """What a tracker turned down has done nothing: it is corrected, and the run goes on."""
     it = place()

@@ -15,17 +15,26 @@ import click
 from runner.cli.output import painter, say
 from runner.errors import ExitCode, RunnerError
 from runner.exporters import Surroundings, write_all
-from runner.report.chain import KEY_VARIABLE, Break, Verifier
+from runner.journal import Store, read_history, state_folder
+from runner.journal.store import RUN_ID
+from runner.model import Summary
+from runner.report import JsonLines
+from runner.report.chain import KEY_VARIABLE, Break, Chain, Verifier
 
 _MOST_BREAKS = 20
 
 
 @click.command("report")
-@click.argument("words", nargs=-1, required=True, metavar="[verify] RUN.jsonl")
+@click.argument("words", nargs=-1, required=True, metavar="[verify] RUN.jsonl|RUN")
 @click.option("--html", metavar="FILE|-", help="Write a page, in one file without resources.")
 @click.option("--junit", metavar="FILE|-", help="Write JUnit XML, for CI systems.")
 @click.option("--markdown", metavar="FILE|-", help="Write a Markdown summary.")
 @click.option("--github", is_flag=True, help="Print annotations for GitHub, on stdout.")
+@click.option(
+    "--state-dir",
+    metavar="DIR",
+    help="Where the run RUN is kept.  [default: KEITARO_STATE_DIR, or .keitaro here]",
+)
 @click.option(
     "--head", metavar="HASH", help="With verify: the head that the report had, noted elsewhere."
 )
@@ -35,9 +44,12 @@ def command(
     junit: str | None,
     markdown: str | None,
     github: bool,
+    state_dir: str | None,
     head: str | None,
 ) -> None:
     """Turn the report RUN.jsonl (- is standard input) into other forms, or verify it.
+
+    In place of a file the id of a run may be named, as `runs` lists it: its journal tells the same.
 
     Without an option a summary is printed. Where a playbook that the report names lies below the
     current folder, its lines are shown.
@@ -56,7 +68,10 @@ def command(
         wanted["github"] = "-"
     if list(wanted.values()).count("-") > 1:
         raise click.UsageError("only one form can go to stdout")
-    with _on_disk(place) as path:
+    is_run = place != "-" and RUN_ID.match(place) is not None and not Path(place).exists()
+    if is_run and verify:
+        raise click.UsageError("a journal has no chain: verify the report that the run wrote")
+    with _of_run(place, state_dir) if is_run else _on_disk(place) as path:
         _check(path, place)
         if verify:
             _verify(path, place, head)
@@ -84,6 +99,24 @@ def _on_disk(place: str) -> Iterator[Path]:
         shutil.copyfileobj(sys.stdin.buffer, spooled)
         spooled.flush()
         yield Path(spooled.name)
+
+
+@contextmanager
+def _of_run(run: str, state_dir: str | None) -> Iterator[Path]:
+    """The report of a run, made of its journal."""
+    folder = Store(state_folder(None, state_dir, os.environ)).find(run, None)
+    history = read_history(folder.journal)
+    with (
+        tempfile.TemporaryDirectory() as place,
+        (Path(place) / "run.jsonl").open("w", encoding="utf-8") as made,
+    ):
+        sink = JsonLines(made, Chain(None))
+        for line in history.lines():
+            sink.write(line)
+        if history.ended is not None:
+            sink.close(Summary(run))
+        made.flush()
+        yield Path(made.name)
 
 
 def _check(path: Path, place: str) -> None:

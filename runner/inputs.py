@@ -14,6 +14,9 @@ from runner.playbook import Map, parse
 from runner.shapes import Shape
 from runner.templating.expressions import describe, nearest
 
+# How a value of a type is written, where it could be thought to be written in another way.
+_WRITTEN = {"boolean": ": write true or false", "array": ": write a list, as in JSON"}
+
 
 class Inputs(NamedTuple):
     """The values by name, and those among them that must never be shown."""
@@ -177,7 +180,8 @@ def _checked(name: str, spec: Mapping[str, Any], value: Json) -> Json:
     if value is None and ("default" in spec or spec.get("required") is False):
         return None  # nobody had to give one
     if spec.get("type") and not Shape({"type": spec["type"]}).fits(value):
-        raise _InputError(f"the input '{name}' must be of type {spec['type']}, and is {shown}")
+        how = _WRITTEN.get(spec["type"], "")
+        raise _InputError(f"the input '{name}' must be of type {spec['type']}, and is {shown}{how}")
     if spec.get("enum") and value not in spec["enum"]:
         allowed = ", ".join(map(str, spec["enum"]))
         raise _InputError(f"the input '{name}' must be one of {allowed}")

@@ -117,6 +117,8 @@ def test_nothing_at_all(cli: Command) -> None:
         (["run", "p.yaml", "--trackers", "nothere.yaml"], "nothere.yaml"),
         (["run", "nothere.yaml", "--emulator"], "cannot read nothere.yaml: No such file"),
         (["validate", "nothere.yaml"], "cannot read nothere.yaml: No such file"),
+        (["validate", "p"], "did you mean p.yaml?"),
+        (["p.yaml"], "To run a playbook: keitaro-runner run p.yaml"),
         (["run", ".", "--emulator"], ". is a folder"),
         (["emulate", "--port", "99999"], "99999"),
         (["emulate", "--dialect", "8"], "8"),

@@ -645,7 +645,7 @@ def test_unreadable_expressions(source: str, message: str, hint: str) -> None:
         ("'5' > 3", "'>' not supported between text and a number"),
         ("'x' | int", "'x' is not a whole number; say what to take instead, such as int(0)"),
         ("'1.5' | int", "'1.5' is not a whole number"),
-        ("'12,50' | float", "'12,50' is not a number; say what to take instead"),
+        ("'12,50' | float", "'12,50' is not a number; write | replace(',', '.') before | float"),
         ("none | int", "null is not a whole number"),
         ("true | float", "true is not a number"),
         ("'x' | round", "round takes a number, not text"),

@@ -53,6 +53,8 @@ class _LazyGroup(click.Group):
 
             near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else ""
+            if args[0].endswith((".yaml", ".yml")):
+                hint = f" To run a playbook: keitaro-runner run {args[0]}"
             ctx.fail(f"there is no command '{args[0]}'.{hint}")
         return super().resolve_command(ctx, args)
 

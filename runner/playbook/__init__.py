@@ -27,6 +27,9 @@ __all__ = [
 MAX_BYTES = 64 * 1024 * 1024
 
 
+_ENDS = (".yaml", ".yml")  # of a playbook's name
+
+
 def read(path: Path | str, shown: str | None = None) -> Document:
     """Read a playbook from a file, or from standard input where the path is `-`.
 
@@ -45,7 +48,13 @@ def read(path: Path | str, shown: str | None = None) -> Document:
         if isinstance(error, IsADirectoryError):
             raise RunnerError(f"{name} is a folder", "name a playbook in it") from error
         reason = getattr(error, "strerror", None) or str(error)
-        raise RunnerError(f"cannot read {name}: {reason}", "check the path") from error
+        meant = (
+            next((f"{path}{end}" for end in _ENDS if Path(f"{path}{end}").is_file()), None)
+            if isinstance(error, FileNotFoundError)
+            else None
+        )
+        hint = f"did you mean {meant}?" if meant else "check the path"
+        raise RunnerError(f"cannot read {name}: {reason}", hint) from error
     document = parse_bytes(raw, name)
     document.folder = Path(path).resolve().parent
     return document

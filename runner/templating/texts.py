@@ -163,12 +163,17 @@ def _float(value: Any, default: Any = _NO_DEFAULT) -> Any:
     return _or_default(value, default, "a number", "float")
 
 
+_COMMA = re.compile(r"[-+]?\d+,\d+")
+
+
 def _or_default(value: Any, default: Any, wanted: str, word: str) -> Any:
     if isinstance(value, Undefined) and default is _NO_DEFAULT:
         str(value)  # raises, with the reason
     if default is not _NO_DEFAULT:
         return default
     shown = f"'{value[:40]}'" if isinstance(value, str) else describe(value)
+    if isinstance(value, str) and _COMMA.fullmatch(value.strip()):
+        raise ValueError(f"{shown} is not {wanted}; write | replace(',', '.') before | {word}")
     raise ValueError(f"{shown} is not {wanted}; say what to take instead, such as {word}(0)")
 
 

@@ -22,6 +22,12 @@ CONCAT = "_concat"
 
 _TEXT = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# Operators of other languages.
+_MEANT = {
+    "=": "== to compare", "&&": "'and'", "&": "'and'", "||": "'or'", "===": "==", "!==": "!=",
+    "!": "'not'", "?": "A if CONDITION else B", "<>": "!=",
+}  # fmt: skip
+_FOREIGN = re.compile(r"&&|&|\|\||===|!==|<>|\?|!(?!=)|(?<![=!<>])=(?!=)")
 _SYNTAX_HINT = "see the section on expressions in the language guide"
 # Where the name of a filter or of a test is an argument: of which filter, and at what place.
 _NAMING = {
@@ -42,14 +48,22 @@ def parse(environment: Environment, source: str) -> nodes.Expr:
         if not parser.stream.eos:
             raise TemplateError(
                 f"'{parser.stream.current.value}' does not belong after the expression",
-                "join parts with ~, or check the operator before it",
+                _hint(str(parser.stream.current.value)),
             )
     except TemplateSyntaxError as error:
-        raise TemplateError(plain_words(error.message or "cannot be read"), _SYNTAX_HINT) from error
+        found = _FOREIGN.search(_TEXT.sub("", source))
+        hint = _hint(found[0]) if found else _SYNTAX_HINT
+        raise TemplateError(plain_words(error.message or "cannot be read"), hint) from error
     except RecursionError as error:
         raise _too_deep() from error
     _check_depth(tree)
     return tree
+
+
+def _hint(word: str) -> str:
+    """What may have been meant by a word that other languages have in its place."""
+    meant = _MEANT.get(word)
+    return f"write {meant}" if meant else "join parts with ~, or check the operator before it"
 
 
 def _check_brackets(source: str) -> None:

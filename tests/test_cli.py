@@ -650,6 +650,30 @@ def test_further_forms_of_the_report(
     assert cli("run", "p.yaml", "--html", "r.html", "--quiet").err == ""
 
 
+def test_outputs_for_programs(
+    cli: Command, folder: Path, tracker: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a playbook gives back is written as JSON, without secrets; nothing is an empty object."""
+    (folder / "p.yaml").write_text(
+        "version: 1\nsteps:\n  - {name: g, resource: group, operation: create, "
+        "body: {name: Größe, type: offers}}\noutputs:\n  group: {id: '${{ steps.g.data.id }}', "
+        "name: '${{ steps.g.data.name }}'}\n  key: '${{ inputs.key }}'\n"
+        "inputs: {key: {type: string, secret: true, env: SECRET}}\n"
+    )
+    monkeypatch.setenv("SECRET", "correct horse")
+    said = cli("run", "p.yaml", "--outputs", "o.json")
+    again = cli("run", "p.yaml", "--outputs", "-")
+    assert said.code == 0
+    found = json.loads((folder / "o.json").read_text("utf-8"))
+    assert found["group"]["name"] == "Größe"
+    assert isinstance(found["group"]["id"], int)
+    assert found["key"] == "***"
+    assert (again.code, json.loads(again.out)) == (1, {})  # the name is taken
+    both = cli("run", "p.yaml", "--outputs", "-", "--report", "-")
+    assert (both.code, "only one of" in both.err) == (2, True)
+    assert cli("run", "p.yaml", "--outputs", "no/o.json").code == 2
+
+
 def test_files_that_were_saved_are_named(cli: Command, folder: Path, tracker: Emulator) -> None:
     """The summary names what steps wrote, each file once, and says where no call was made."""
     (folder / "p.yaml").write_text(

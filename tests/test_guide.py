@@ -32,7 +32,8 @@ from click.testing import CliRunner, Result
 from runner import inputs
 from runner.catalogue import Catalogue, bundled
 from runner.cli.main import group
-from runner.emulator import Emulator, sample_seed
+from runner.emulator import Emulator, Fault, sample_seed
+from runner.emulator.faults import KINDS
 from runner.playbook import parse
 from runner.templating import Templates
 from runner.templating.filters import METHODS
@@ -392,3 +393,15 @@ def test_every_lint_rule_is_in_the_guide() -> None:
     problems = json.loads((bundled("schemas") / "problems.json").read_bytes())["codes"]
     told = dict(re.findall(r"^\| (KT\d+) \| (.+?) \| ", GUIDE.read_text("utf-8"), re.M))
     assert told == {c: about["title"] for c, about in problems.items() if c.startswith("KT")}
+
+
+def test_what_the_readme_says_of_the_emulator() -> None:
+    """Its seed and its faults can be read, and the kinds of faults are all there."""
+    samples = [json.loads(s.text) for s in snippets_of(README) if s.language == "json"]
+    seed, faults = samples[-2:]
+    tracker = Emulator(seed=seed)
+    for fault in faults:
+        tracker.fault(Fault.from_dict(fault))
+    assert [row["name"] for row in tracker.state.rows("streams")] == ["All"]
+    told = README.read_text(encoding="utf-8").split("The kinds are ", 1)[1].split(";", 1)[0]
+    assert set(re.findall(r"`(\w+)`", told)) == set(KINDS)

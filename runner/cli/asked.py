@@ -21,6 +21,7 @@ class Asked(NamedTuple):
     html: str | None
     junit: str | None
     markdown: str | None
+    outputs: str | None
     tracker: str | None
     trackers_file: Path | None
     emulator: bool

@@ -42,9 +42,9 @@ def told_to_readers(
             _tell(Path(file.name), wanted, quiet=quiet)
 
 
-def check_writable(wanted: Mapping[str, str]) -> None:
+def check_writable(names: Iterable[str]) -> None:
     """Raises RunnerError where a file for readers cannot be written, before anything is sent."""
-    for name in wanted.values():
+    for name in names:
         path = Path(name)
         known = path.exists()
         try:

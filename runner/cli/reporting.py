@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TextIO
 
 from runner.cli.output import give_up
 from runner.errors import ExitCode, RunnerError
-from runner.model import Summary
+from runner.model import Json, Summary
 from runner.report import JsonLines
 from runner.report.chain import Chain
 from runner.report.turns import InTurn
@@ -54,6 +55,21 @@ def end_reports(reports: list[JsonLines], turns: list[InTurn], summary: Summary)
         turn.close()
     for report in reports:
         report.close(summary)
+
+
+def write_outputs(name: str, outputs: Mapping[str, Json]) -> None:
+    """Write what a playbook gave back, to a file or to stdout: `{}` where it gave nothing.
+
+    Raises RunnerError.
+    """
+    text = json.dumps(outputs, ensure_ascii=False, indent=2) + "\n"
+    if name == "-":
+        _stdout().write(text)
+        return
+    try:
+        Path(name).write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+    except OSError as error:
+        raise _unwritable(name, error) from error
 
 
 def _stdout() -> TextIO:

@@ -40,7 +40,8 @@ MOST_DESTROYED = 20
 # The options that the next part of a run should have too, each with its default.
 _KEPT_TO_GO_ON: Mapping[str, tuple[str, Any]] = {
     "--state-dir": ("state_dir", None), "--report": ("report", None),
-    "--trackers": ("trackers_file", None), "--tracker": ("tracker", None),
+    "--outputs": ("outputs", None), "--trackers": ("trackers_file", None),
+    "--tracker": ("tracker", None),
     "--max-destroy": ("max_destroy", MOST_DESTROYED), "--jobs": ("jobs", 1),
     "--transport": ("transport", None), "--rate": ("rate", None),
 }  # fmt: skip
@@ -66,6 +67,9 @@ _ENDED = {
 @click.option("--html", metavar="FILE", help="Write the report as a page, too.")
 @click.option("--junit", metavar="FILE", help="Write the report as JUnit XML, too.")
 @click.option("--markdown", metavar="FILE", help="Write the report as Markdown, too.")
+@click.option(
+    "--outputs", metavar="FILE|-", help="Write what the playbook gives back here, as JSON."
+)
 @click.option("--tracker", metavar="NAME", help="The tracker to run on, by its name in the file.")
 @trackers_option
 @click.option("--emulator", is_flag=True, help="Run against a stand-in tracker, made for this run.")
@@ -143,10 +147,13 @@ def _run(asked: Asked, stack: ExitStack) -> int:
     from runner.session import Options, Session  # noqa: PLC0415  (the HTTP library comes with it)
     from runner.trackers import Trackers  # noqa: PLC0415
 
-    if asked.forms:
+    if asked.report == asked.outputs == "-":
+        raise click.UsageError("only one of --report and --outputs can go to stdout")
+    files = [*asked.forms.values(), *([asked.outputs] if asked.outputs not in {None, "-"} else [])]
+    if files:
         from runner.cli.readers import check_writable  # noqa: PLC0415
 
-        check_writable(asked.forms)
+        check_writable(files)
     resumed = _find_resumed(asked, stack)
     document, rules = checked(asked.playbook or (resumed[1].head["file"] if resumed else "-"))
     plan = plan_of(document, rules, asked, resumed[1] if resumed else None)
@@ -221,7 +228,7 @@ def _execute(
 ) -> Summary:
     from runner import runs  # noqa: PLC0415
     from runner.cli.readers import told_to_readers  # noqa: PLC0415
-    from runner.cli.reporting import end_reports, open_report  # noqa: PLC0415
+    from runner.cli.reporting import end_reports, open_report, write_outputs  # noqa: PLC0415
     from runner.execution.past import Past  # noqa: PLC0415
     from runner.journal import Store, state_folder  # noqa: PLC0415
     from runner.report.chain import KEY_VARIABLE, Chain  # noqa: PLC0415
@@ -272,6 +279,8 @@ def _execute(
         session.broken = error
     for line in _close(summary, session, run):
         say(f"error: {line}")
+    if asked.outputs:
+        write_outputs(asked.outputs, masked(summary, masker).outputs)
     go_on = run is not None and summary.exit_code != ExitCode.OK
     console.summary(
         masked(summary, masker),

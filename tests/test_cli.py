@@ -650,6 +650,25 @@ def test_further_forms_of_the_report(
     assert cli("run", "p.yaml", "--html", "r.html", "--quiet").err == ""
 
 
+def test_several_trackers_on_the_emulator(cli: Command, folder: Path) -> None:
+    """Each tracker that a playbook names is one of its own, for a migration to be rehearsed on."""
+    (folder / "p.yaml").write_text(
+        "version: 1\nsteps:\n"
+        "  - {name: a, tracker: one, resource: group, operation: create, "
+        "body: {name: New, type: offers}}\n"
+        "  - {name: b, tracker: '${{ inputs.to }}', resource: group, operation: create, "
+        "body: {name: New, type: offers}}\n"
+        "  - {name: own, resource: group, operation: create, body: {name: New, type: offers}}\n"
+        "  - {name: again, tracker: one, resource: group, operation: getAll, "
+        "params: {type: offers}, expect: [\"${{ 'New' in data | pluck('name') }}\"]}\n"
+        "inputs: {to: {type: string, default: two}}\n"
+    )
+    said = cli("run", "p.yaml", "--emulator", "--report", "r.jsonl")
+    assert said.code == 0, said.err
+    lines = (folder / "r.jsonl").read_text().splitlines()[:-1]
+    assert [json.loads(line)["tracker"] for line in lines] == ["one", "two", "default", "one"]
+
+
 def test_outputs_for_programs(
     cli: Command, folder: Path, tracker: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

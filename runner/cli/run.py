@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -72,7 +74,7 @@ _ENDED = {
 )
 @click.option("--tracker", metavar="NAME", help="The tracker to run on, by its name in the file.")
 @trackers_option
-@click.option("--emulator", is_flag=True, help="Run against a stand-in tracker, made for this run.")
+@click.option("--emulator", is_flag=True, help="Run against stand-in trackers, made for this run.")
 @insecure_option
 @click.option(
     "--resume",
@@ -158,12 +160,11 @@ def _run(asked: Asked, stack: ExitStack) -> int:
     document, rules = checked(asked.playbook or (resumed[1].head["file"] if resumed else "-"))
     plan = plan_of(document, rules, asked, resumed[1] if resumed else None)
     check_destroys(plan, asked.max_destroy)
-    environ = dict(os.environ)
+    environ, file = dict(os.environ), asked.trackers_file
     if asked.emulator:
-        environ |= stack.enter_context(_emulated(asked))
-    trackers = Trackers(
-        asked.trackers_file, environ, insecure=asked.insecure, transport=asked.transport
-    )
+        variables, file = stack.enter_context(_emulated(asked, plan))
+        environ |= variables
+    trackers = Trackers(file, environ, insecure=asked.insecure, transport=asked.transport)
     if not asked.emulator:
         here = trackers.get(asked.tracker)
         require_consent(plan, asked.yes, f"{here.name} ({here.url})")
@@ -374,11 +375,27 @@ def _close(summary: Summary, session: Session, run: Any) -> list[str]:
 
 
 @contextmanager
-def _emulated(asked: Asked) -> Iterator[dict[str, str]]:
+def _emulated(asked: Asked, plan: Plan) -> Iterator[tuple[dict[str, str], Path | None]]:
+    """Stand-in trackers: the variables of the run's own, and a file of those that steps name."""
     if asked.tracker or asked.trackers_file:
         raise click.UsageError("--emulator stands in for a tracker: name none beside it")
     # A run on a real tracker needs none of it.
     from runner.emulator import Emulator, sample_seed  # noqa: PLC0415
+    from runner.trackers import DEFAULT  # noqa: PLC0415
 
-    with Emulator(seed=sample_seed()) as tracker:
-        yield {"KEITARO_URL": tracker.url, "KEITARO_API_KEY": tracker.key}
+    names = {named.name for named in named_trackers(plan)} - {DEFAULT}
+    with ExitStack() as stack:
+        own = stack.enter_context(Emulator(seed=sample_seed()))
+        variables = {"KEITARO_URL": own.url, "KEITARO_API_KEY": own.key}
+        if not names:
+            yield variables, None
+            return
+        entries: dict[str, Any] = {}
+        for number, name in enumerate(sorted(names)):
+            tracker = stack.enter_context(Emulator(seed=sample_seed()))
+            variables[f"KEITARO_EMULATOR_{number}"] = tracker.key
+            entries[name] = {"url": tracker.url, "key": {"env": f"KEITARO_EMULATOR_{number}"}}
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        file = Path(folder) / "trackers.yaml"
+        file.write_text(json.dumps({"trackers": entries}), encoding="utf-8")
+        yield variables, file

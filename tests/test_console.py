@@ -225,8 +225,12 @@ def test_unknown_without_an_answer() -> None:
         ({"source": "p.yaml:11:9", "error": {"message": "no",
                                              "response": {"values": {"deep": ["bad"]}}}}, "1"),
         ({"source": "p.yaml:1:1", "error": {"message": "no", "response": None}}, "version: 1"),
+        ({"source": "p.yaml:11:9", "error": {"type": "invalid_body", "message":
+          "body.values.deep must be text, is a number; and 2 more"}}, "1"),
+        ({"source": "p.yaml:11:9", "error": {"type": "invalid_body", "message":
+          "body.values.other[2] must be text"}}, "name: inner"),
     ],
-    ids=["step", "condition", "field", "deep-field", "elsewhere"],
+    ids=["step", "condition", "field", "deep-field", "elsewhere", "computed", "computed-in-whole"],
 )  # fmt: skip
 def test_spot(change: dict[str, Any], spot: str) -> None:
     """What is drawn is the field or the condition that a failure is about, else the step."""

@@ -21,6 +21,10 @@ MOST_ON_A_LINE = 100  # characters of an answer that is not spread over lines
 MOST_SAVED = 8  # files that are named
 MOST_APART = 3  # iterations of a loop that are listed one by one
 
+# Failures of what was computed, which name the value as `body.offers[0].share` and its like.
+_COMPUTED = frozenset({"invalid_body", "invalid_params"})
+_FIELD = re.compile(r"(?:body|params)(?:\.\w+|\[\d+\])+(?= )")
+_PART = re.compile(r"(\w+)|\[(\d+)\]")
 _ENTRY = re.compile(r"(?P<key>\S+) (?P<what>\(\S+\))(?: id (?P<id>.*))?")
 
 
@@ -230,7 +234,28 @@ def _narrowed(document: Document, trail: Trail, envelope: Mapping[str, Any]) -> 
             if isinstance(condition, str) and _inner(condition) in error.get("message", ""):
                 own = (*trail, key, index) if isinstance(written, Seq) else (*trail, key)
                 return document.offset(own)
+    offset = _own_field(document, trail, step, error)
+    if offset is not None:
+        return offset
     return _refused(document, (*trail, "body"), step.get("body"), error.get("response"))
+
+
+def _own_field(
+    document: Document, trail: Trail, step: Json, error: Mapping[str, Any]
+) -> int | None:
+    """The value of a body or of params that did not fit once it was computed."""
+    found = _FIELD.match(error.get("message", "")) if error.get("type") in _COMPUTED else None
+    if found is None:
+        return None
+    value: Any = step
+    for name, number in _PART.findall(found[0]):
+        key: Any = int(number) if number else name
+        try:
+            value = value[key]
+        except (LookupError, TypeError):  # a part of what is computed
+            return None
+        trail = (*trail, key)
+    return document.offset(trail)
 
 
 def _inner(condition: str) -> str:

@@ -72,6 +72,15 @@ def test_tries_are_told() -> None:
     assert said(Finished("one", ok))[0].endswith("5 ms  3 tries")
 
 
+@pytest.mark.parametrize(("attempts", "mark"), [(0, "stopped"), (1, "FAILED ")])
+def test_what_was_about_to_leave_has_not_failed(attempts: int, mark: str) -> None:
+    """A call that the run's end kept from leaving went not wrong; one that was under way is over."""
+    error = {"type": "interrupted", "message": "the run was asked to stop", "hint": ""}
+    call = envelope(error=error, status=None, attempts=attempts)
+    assert said(Finished("one", call))[0].startswith(f"{mark}  one")
+    assert bool(said(Finished("one", call), quiet=True)) is bool(attempts)
+
+
 def test_verbose() -> None:
     """-v says where a call is written, what was asked for, and how a doubt was settled."""
     ok = envelope(success=True, error=None, status=200, settled="sent again")

@@ -219,9 +219,13 @@ def test_once_while_calls_wait_their_turn(scene: Scene) -> None:
     # What `finally` sends keeps to the rate too, and is not waited for here.
     scene.wait_until(lambda: "stopping" in child.said())
     child.signal(signal.SIGTERM)
-    assert child.wait().code == 130
+    ended = child.wait()
+    assert ended.code == 130
     assert len(calls(scene.tracker)) == 1
     assert (scene.state, scene.doubts) == ("interrupted", ())
+    # Nothing went wrong with what was about to leave.
+    assert "stopped  each[" in child.said()
+    assert "failed" not in child.said().lower()
     assert scene.resume().code == 0
     assert len(calls(scene.tracker)) == 9
 

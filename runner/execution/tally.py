@@ -127,6 +127,9 @@ class Tally:
                 summary.doubtful.append(describe(at, work, envelope))
         elif envelope["success"]:
             summary.succeeded += 1
+        elif envelope["error"]["type"] == "interrupted" and not envelope["attempts"]:
+            summary.not_run += 1  # it was about to, and nothing went wrong
+            return
         else:
             summary.failed += 1
         if _has_changed(work, envelope):

@@ -16,7 +16,7 @@ __all__ = ["Console", "Paint", "Say", "clean", "draw", "no_paint", "outcome_of"]
 Say = Callable[[str], None]
 
 _MARKS = {"done": ("ok", "green"), "failed": ("FAILED", "red"), "skipped": ("skipped", "yellow"),
-          "unknown": ("UNKNOWN", "magenta")}  # fmt: skip
+          "unknown": ("UNKNOWN", "magenta"), "stopped": ("stopped", "yellow")}  # fmt: skip
 _BELOW = " " * 9  # what belongs to a call stands below its name
 
 

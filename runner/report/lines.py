@@ -15,12 +15,16 @@ MOST_WIDE = 400
 
 
 def outcome_of(envelope: Mapping[str, Json]) -> str:
-    """`done`, `failed`, `skipped` or `unknown`."""
+    """`done`, `failed`, `skipped`, `unknown`, or `stopped`: not sent, since the run was to end."""
     if envelope["skipped"] is not None:
         return "skipped"
     if envelope["success"] is None:
         return "unknown"
-    return "done" if envelope["success"] else "failed"
+    if envelope["success"]:
+        return "done"
+    error: Any = envelope.get("error") or {}
+    stopped = error.get("type") == "interrupted" and not envelope["attempts"]
+    return "stopped" if stopped else "failed"
 
 
 def request_line(envelope: Mapping[str, Any]) -> str:

@@ -762,6 +762,27 @@ def test_tls_is_verified_against_the_ca_file(authority: trustme.CA, ca_file: Pat
     assert len(server.requests) == 1
 
 
+@httpx_only
+@pytest.mark.parametrize("size", [4096, 65_536, 4096 + 65_536])
+def test_what_follows_an_answer_over_tls_is_nobodys(
+    authority: trustme.CA, ca_file: Path, size: int
+) -> None:
+    """Nor where the answer ends just where a part that is read does, and TLS keeps the rest."""
+    late = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nLATE"
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %6d\r\n\r\n"
+    body = b"x" * (size - len(head % 0))
+    with _serving(
+        _answers(head % len(body) + body + late), _context(authority, "localhost")
+    ) as server:
+        url = f"https://localhost:{server.port}"
+        tracker = replace(TRACKER, url=url, resolve="127.0.0.1", ca_file=ca_file)
+        with Transport(tracker) as transport:
+            for _ in range(3):
+                reply = transport.send(Request("GET", f"{tracker.api}/x"))
+                assert isinstance(reply, Reply)
+                assert len(reply.body) == len(body)
+
+
 @pytest.mark.parametrize("host", ["xn--fa-hia.de", "xn--strae-oqa.example"])
 def test_a_name_is_asked_for_as_it_is_written(
     authority: trustme.CA,

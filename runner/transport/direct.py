@@ -119,9 +119,13 @@ class Direct(httpx.BaseTransport):
 
         Where nothing is due and there is something to read, that is the server hanging up.
         """
-        if self._stream is None or not self._free:
+        stream = self._stream
+        if stream is None or not self._free or time.monotonic() > self._until:
             return False
-        return time.monotonic() <= self._until and not self._stream.get_extra_info("is_readable")
+        # What TLS has unpacked already is nothing that the socket knows of.
+        unpacked = stream.get_extra_info("ssl_object")
+        waiting = unpacked is not None and unpacked.pending() > 0
+        return not waiting and not stream.get_extra_info("is_readable")
 
     def _connect(self, extensions: Mapping[str, Any]) -> httpcore.NetworkStream:
         timeout, proxy = extensions["timeout"]["connect"], self._proxy

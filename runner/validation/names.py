@@ -123,7 +123,7 @@ class Names(NamedTuple):
         return _field_trouble(schema, root, keys, guarded=reference.guarded)
 
     def _offer(self, root: str) -> str:
-        for holder in ("inputs", "vars"):
+        for holder in ("inputs", "vars", "data"):
             if root in self.roots.get(holder, {}).get("properties", {}):
                 return f"did you mean {holder}.{root}?"
         if root in self.steps:
@@ -241,9 +241,21 @@ def _field_trouble(
         if key not in properties:
             if schema.get("additionalProperties") not in {None, False}:
                 return None
-            return _no_such_field(shown, key, list(properties), strict="x-closed" in schema)
+            return _no_such_field(shown, key, properties, strict="x-closed" in schema)
         schema, shown = properties[key], f"{shown}.{key}"
     return None
+
+
+def _below(properties: Mapping[str, Json], shown: str, key: str) -> str | None:
+    """Where the answer of a step has a field that the step itself lacks."""
+    if _has(properties.get("data"), key):
+        return f"{shown}.data.{key}"
+    each = properties.get("results", {}).get("items", {}).get("properties", {})
+    return f"{shown}.results | pluck('data.{key}')" if _has(each.get("data"), key) else None
+
+
+def _has(schema: Json, key: str) -> bool:
+    return isinstance(schema, Mapping) and key in schema.get("properties", {})
 
 
 def _not_a_mapping(shown: str, key: str, kinds: list[str]) -> Trouble:
@@ -253,16 +265,21 @@ def _not_a_mapping(shown: str, key: str, kinds: list[str]) -> Trouble:
     return Trouble("KP304", f"{shown} is no mapping, so it has no '{key}'", f"take '.{key}' out")
 
 
-def _no_such_field(shown: str, key: str, known: list[str], *, strict: bool) -> Trouble:
-    near = nearest(key, known)
-    if near:
+def _no_such_field(
+    shown: str, key: str, properties: Mapping[str, Json], *, strict: bool
+) -> Trouble:
+    known = list(properties)
+    near, meant = nearest(key, known), _below(properties, shown, key)
+    if meant:
+        hint = f"did you mean {meant}?"
+    elif near:
         hint = f"did you mean '{near}'?"
     elif known:
         hint = f"there is {', '.join(known[:20])}" + (", …" if len(known) > 20 else "")
     else:
         hint = "none is declared"
     if not strict:
-        hint += "" if near else "."
+        hint += "" if near or meant else "."
         hint += f" A field that your tracker has all the same: {shown}['{key}']"
     code = "KP302" if shown in {"inputs", "vars", "run", "tracker"} else "KP304"
     return Trouble(code, f"{shown} has no '{key}'", hint)

@@ -512,6 +512,7 @@ def test_bytes_that_come_late_are_nobodys() -> None:
     assert [reply.body for reply in replies] == [b"{}"] * 4
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="there is no /proc here")
 def test_a_server_that_hangs_up_each_time_leaves_nothing_behind() -> None:
     """However often a connection is replaced, no more than one is open."""
     closed = threading.Semaphore(0)

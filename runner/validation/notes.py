@@ -31,11 +31,17 @@ _CODES = {"additionalProperties": "02", "required": "03"}
 
 
 class Notes:
-    """Where the problems of one document are noted."""
+    """Where the problems of one document are noted.
 
-    def __init__(self, document: Document, templates: Templates) -> None:
+    `folder` is where its expressions read files: that of the playbook, for the file of a body too.
+    """
+
+    def __init__(
+        self, document: Document, templates: Templates, folder: Path | None = None
+    ) -> None:
         self.document = document
         self.templates = templates
+        self.folder = folder or document.folder
 
     def add(
         self,
@@ -197,7 +203,7 @@ class Notes:
 
     def _files(self, segment: Segment, text: str, path: Trail) -> None:
         """Note each file that an expression names and that is not there, nor may come to be."""
-        folder = self.document.folder
+        folder = self.folder
         if folder is None or "(" not in segment.text or _SAVES.search(self.document.text):
             return
         for found in _FILE.finditer(segment.text):
@@ -205,7 +211,9 @@ class Notes:
             if trouble:
                 at = self._spot(path, text, segment.offset) + len(OPEN) + found.start(2)
                 length = len(found[2])
-                self.add("KP214", *trouble, path=path, offset=at, length=length)
+                # No error: it may be made before the run, or by another playbook that saves it.
+                self.add("KP214", *trouble, path=path, offset=at, length=length,
+                         severity=Severity.WARNING)  # fmt: skip
 
     def _without_dollar(self, text: str, path: Trail, names: Names) -> None:
         """`{{ inputs.x }}` that names something of ours was meant as an expression."""

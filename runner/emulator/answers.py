@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,12 +35,12 @@ def text_reply(text: str, status: int) -> Reply:
     return Reply(status, text.encode(), TEXT_TYPE)
 
 
-class RefusedError(Exception):
+class RefusedError(Exception, ABC):
     """The tracker turns a request down; each kind below knows the answer it leads to."""
 
+    @abstractmethod
     def reply(self, dialect: int) -> Reply:
         """Return the answer in this dialect (9: 2022, 10: newer)."""
-        raise NotImplementedError
 
 
 class InvalidError(RefusedError):

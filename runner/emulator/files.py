@@ -23,6 +23,7 @@ def unpack(archive: str) -> Files:
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as opened:
             return _members(opened)
+    # NotImplementedError is zipfile's own for a way of packing that it does not know.
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
         raise ValueError("is not a valid zip file") from None
 

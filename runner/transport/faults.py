@@ -139,6 +139,7 @@ _CERTIFICATES: Mapping[int, tuple[str, str]] = {
         "and put the address into `resolve:`",
     ),
 }
+_ENDED_EARLY = ("peer closed", "server disconnected", "Server disconnected")
 _LONGEST_REASON = 300  # characters: some libraries quote what was sent to them
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # OpenSSL's words, up to 3.3 and since
 _CERTIFICATES_ALIKE = {21: 20, 64: 62}
@@ -268,12 +269,11 @@ def _origin(error: Exception) -> Exception:
 
 
 def _rule(error: Exception, origin: BaseException) -> _Rule:
-    if type(error).__name__ == "ConnectError":
+    kind_of = type(error).__name__
+    if kind_of == "ConnectError":
         return _of_connecting(origin)
-    if type(error).__name__ == "ProxyError":
-        return RULES["ProxyError"]
-    # h11's words for a connection that ended early, which is no breach of the protocol.
-    if str(error).startswith(("peer closed", "server disconnected", "Server disconnected")):
+    # A connection that ended early, which is no breach of the protocol.
+    if kind_of == "RemoteProtocolError" and str(error).startswith(_ENDED_EARLY):
         return _BROKE
     names = (kind.__name__ for kind in type(error).__mro__)
     return next(RULES[name] for name in names if name in RULES)

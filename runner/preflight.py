@@ -54,7 +54,7 @@ class Mention:
     @property
     def what(self) -> str:
         """The entity in words, with the input that its id is from."""
-        found = _input_at(self.document, self.path)
+        found = _input_of(self.document.value(self.path))
         words = f"{self.where[1]} {self.entity}"
         return f"{words} (inputs.{found})" if found else words
 
@@ -129,14 +129,12 @@ def _defaults(playbook: Map) -> Mapping[str, Json]:
 
 def _known(value: Json, values: Mapping[str, Json]) -> Json:
     """The value, that of an input where it is one and nothing more."""
-    found = _INPUT.match(value.strip()) if isinstance(value, str) else None
-    return value if found is None else values.get(found[1])
+    name = _input_of(value)
+    return value if name is None else values.get(name)
 
 
-def _input_at(document: Document, path: Trail) -> str | None:
-    value: Any = document.data
-    for part in path:
-        value = value[part]
+def _input_of(value: Json) -> str | None:
+    """The input that a value is, where it is one and nothing more."""
     found = _INPUT.match(value.strip()) if isinstance(value, str) else None
     return found[1] if found else None
 

@@ -68,6 +68,13 @@ class Document:
         """Whether the YAML itself has errors, so that its data cannot be relied on."""
         return any(problem.severity is Severity.ERROR for problem in self.problems)
 
+    def value(self, path: Trail) -> Json:
+        """The value at `path`. Raises LookupError or TypeError where the path leads past it."""
+        value: Json = self.data
+        for part in path:
+            value = value[part]
+        return value
+
     def offset(self, path: Trail, *, key: bool = False) -> int:
         """Where the value at `path` starts in the source, or with `key` its key.
 

@@ -223,9 +223,7 @@ def _steps(steps: Json, trail: Trail) -> Iterator[Trail]:
 
 def _narrowed(document: Document, trail: Trail, envelope: Mapping[str, Any]) -> int | None:
     """Where the part of a step stands that a failure is about, if it is written there."""
-    step: Json = document.data
-    for part in trail:
-        step = step[part]
+    step = document.value(trail)
     error = envelope["error"] or {}
     for key in ("expect", "until"):
         written = step.get(key)
@@ -234,27 +232,23 @@ def _narrowed(document: Document, trail: Trail, envelope: Mapping[str, Any]) -> 
             if isinstance(condition, str) and _inner(condition) in error.get("message", ""):
                 own = (*trail, key, index) if isinstance(written, Seq) else (*trail, key)
                 return document.offset(own)
-    offset = _own_field(document, trail, step, error)
+    offset = _own_field(document, trail, error)
     if offset is not None:
         return offset
     return _refused(document, (*trail, "body"), step.get("body"), error.get("response"))
 
 
-def _own_field(
-    document: Document, trail: Trail, step: Json, error: Mapping[str, Any]
-) -> int | None:
+def _own_field(document: Document, trail: Trail, error: Mapping[str, Any]) -> int | None:
     """The value of a body or of params that did not fit once it was computed."""
     found = _FIELD.match(error.get("message", "")) if error.get("type") in _COMPUTED else None
     if found is None:
         return None
-    value: Any = step
-    for name, number in _PART.findall(found[0]):
-        key: Any = int(number) if number else name
-        try:
-            value = value[key]
-        except (LookupError, TypeError):  # a part of what is computed
-            return None
-        trail = (*trail, key)
+    parts = _PART.findall(found[0])
+    trail = (*trail, *(int(number) if number else name for name, number in parts))
+    try:
+        document.value(trail)
+    except (LookupError, TypeError):  # a part of what is computed
+        return None
     return document.offset(trail)
 
 

@@ -210,10 +210,8 @@ class CallChecker:
                 )
 
     def _step(self, trail: Trail) -> Map:
-        value = self._notes.document.data
-        for part in trail:
-            value = value[part]
-        return value  # type: ignore[no-any-return]  # a step that was seen to be a mapping
+        step: Map = self._notes.document.value(trail)
+        return step
 
     # -- body -----------------------------------------------------------------------------------
 

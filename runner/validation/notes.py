@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from runner.model import Json, Severity
 from runner.playbook import Document, Trail
@@ -276,9 +275,7 @@ def is_respelled(mismatch: Mismatch, document: Document, path: Trail) -> bool:
     """Whether a mismatch is a plain number where the schema wants text."""
     if mismatch.keyword != "type" or "string" not in mismatch.expected:
         return False
-    value: Any = document.data
-    for part in path:
-        value = value[part]
+    value = document.value(path)
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -42,19 +42,6 @@ def told_to_readers(
             _tell(Path(file.name), wanted, quiet=quiet)
 
 
-def check_writable(names: Iterable[str]) -> None:
-    """Raises RunnerError where a file for readers cannot be written, before anything is sent."""
-    for name in names:
-        path = Path(name)
-        known = path.exists()
-        try:
-            path.open("a").close()
-        except OSError as error:
-            raise RunnerError(f"cannot write {name}: {error.strerror}", "check the path") from error
-        if not known:
-            path.unlink()
-
-
 def is_job() -> bool:
     """Whether this is a step of a GitHub workflow."""
     return os.environ.get("GITHUB_ACTIONS") == "true"

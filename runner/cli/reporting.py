@@ -57,6 +57,19 @@ def end_reports(reports: list[JsonLines], turns: list[InTurn], summary: Summary)
         report.close(summary)
 
 
+def check_writable(names: Iterable[str]) -> None:
+    """Raises RunnerError where a file cannot be written, before anything is sent."""
+    for name in names:
+        path = Path(name)
+        known = path.exists()
+        try:
+            path.open("a").close()
+        except OSError as error:
+            raise _unwritable(name, error) from error
+        if not known:
+            path.unlink()
+
+
 def write_outputs(name: str, outputs: Mapping[str, Json]) -> None:
     """Write what a playbook gave back, to a file or to stdout: `{}` where it gave nothing.
 

@@ -153,7 +153,7 @@ def _run(asked: Asked, stack: ExitStack) -> int:
         raise click.UsageError("only one of --report and --outputs can go to stdout")
     files = [*asked.forms.values(), *([asked.outputs] if asked.outputs not in {None, "-"} else [])]
     if files:
-        from runner.cli.readers import check_writable  # noqa: PLC0415
+        from runner.cli.reporting import check_writable  # noqa: PLC0415
 
         check_writable(files)
     resumed = _find_resumed(asked, stack)
@@ -280,16 +280,17 @@ def _execute(
         session.broken = error
     for line in _close(summary, session, run):
         say(f"error: {line}")
-    if asked.outputs:
-        write_outputs(asked.outputs, masked(summary, masker).outputs)
+    told = masked(summary, masker)
     go_on = run is not None and summary.exit_code != ExitCode.OK
     console.summary(
-        masked(summary, masker),
+        told,
         document=plan.document,
         resume=_command_to_go_on(asked, plan, run.id, summary) if run and go_on else "",
         seconds=time.monotonic() - began,
         saved=[masker.text(name) for name in session.saved],
     )
+    if asked.outputs:  # once all else is told: it may not be to be written
+        write_outputs(asked.outputs, told.outputs)
     _tell_crash(summary, masker)
     return summary
 

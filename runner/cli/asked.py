@@ -1,14 +1,28 @@
-"""What `run` was asked for, and the two options that take a value or none."""
+"""What `run` was asked for, how to ask it to go on, and the options that take a value or none."""
 
 from __future__ import annotations
 
 import re
+import shlex
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
+from runner.model import Summary
+
 LATEST = "latest"
+MOST_DESTROYED = 20
+# The options that the next part of a run should have too, each with its default.
+_KEPT_TO_GO_ON: Mapping[str, tuple[str, Any]] = {
+    "--state-dir": ("state_dir", None), "--report": ("report", None),
+    "--outputs": ("outputs", None), "--trackers": ("trackers_file", None),
+    "--tracker": ("tracker", None),
+    "--max-destroy": ("max_destroy", MOST_DESTROYED), "--jobs": ("jobs", 1),
+    "--transport": ("transport", None), "--rate": ("rate", None),
+}  # fmt: skip
 
 
 class Asked(NamedTuple):
@@ -45,6 +59,32 @@ class Asked(NamedTuple):
         """The file for each further form of the report that is wanted."""
         named = {"html": self.html, "junit": self.junit, "markdown": self.markdown}
         return {form: name for form, name in named.items() if name}
+
+    @property
+    def files(self) -> list[str]:
+        """The files that are written at the end, once all has been sent."""
+        outputs = [self.outputs] if self.outputs and self.outputs != "-" else []
+        return [*self.forms.values(), *outputs]
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether the live view is wanted: not where a report is written to the same terminal."""
+        return self.live and not self.quiet and not (self.report == "-" and sys.stdout.isatty())
+
+    def to_go_on(self, playbook: str, run_id: str, summary: Summary) -> str:
+        """The command that goes on with the run, as it would be typed."""
+        asked = self
+        if summary.would_destroy is not None:
+            asked = self._replace(max_destroy=summary.would_destroy)
+        options = [
+            word
+            for option, (name, default) in _KEPT_TO_GO_ON.items()
+            if (value := getattr(asked, name)) != default
+            for word in (option, str(value))
+        ]
+        options += ["--yes" if name == "*" else f"--yes={name}" for name in self.yes]
+        playbook = "-" if playbook == "<stdin>" else playbook
+        return shlex.join(["keitaro-runner", "run", playbook, "--resume", run_id, *options])
 
 
 class RunCommand(click.Command):

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.catalogue import Catalogue
-from runner.cli.asked import LATEST, Asked, Rate, RunCommand
+from runner.cli.asked import LATEST, MOST_DESTROYED, Asked, Rate, RunCommand
 from runner.cli.boundary import describe_bug, masked_errors
 from runner.cli.consent import check_destroys, require_consent
 from runner.cli.options import insecure_option, trackers_option
@@ -37,16 +32,6 @@ if TYPE_CHECKING:
     from runner.masking import Masker
     from runner.session import Session
     from runner.trackers import Trackers
-
-MOST_DESTROYED = 20
-# The options that the next part of a run should have too, each with its default.
-_KEPT_TO_GO_ON: Mapping[str, tuple[str, Any]] = {
-    "--state-dir": ("state_dir", None), "--report": ("report", None),
-    "--outputs": ("outputs", None), "--trackers": ("trackers_file", None),
-    "--tracker": ("tracker", None),
-    "--max-destroy": ("max_destroy", MOST_DESTROYED), "--jobs": ("jobs", 1),
-    "--transport": ("transport", None), "--rate": ("rate", None),
-}  # fmt: skip
 
 _ENDED = {
     "died": "died",
@@ -151,20 +136,27 @@ def _run(asked: Asked, stack: ExitStack) -> int:
 
     if asked.report == asked.outputs == "-":
         raise click.UsageError("only one of --report and --outputs can go to stdout")
-    files = [*asked.forms.values(), *([asked.outputs] if asked.outputs not in {None, "-"} else [])]
-    if files:
+    if asked.files:
         from runner.cli.reporting import check_writable  # noqa: PLC0415
 
-        check_writable(files)
+        check_writable(asked.files)
     resumed = _find_resumed(asked, stack)
     document, rules = checked(asked.playbook or (resumed[1].head["file"] if resumed else "-"))
     plan = plan_of(document, rules, asked, resumed[1] if resumed else None)
     check_destroys(plan, asked.max_destroy)
-    environ, file = dict(os.environ), asked.trackers_file
+    environ, stand_ins = dict(os.environ), None
     if asked.emulator:
-        variables, file = stack.enter_context(_emulated(asked, plan))
-        environ |= variables
-    trackers = Trackers(file, environ, insecure=asked.insecure, transport=asked.transport)
+        # A run on a real tracker needs none of it.
+        from runner.cli.standing_in import emulated  # noqa: PLC0415
+
+        stand_ins = stack.enter_context(emulated(asked, plan))
+    trackers = Trackers(
+        asked.trackers_file,
+        environ,
+        insecure=asked.insecure,
+        transport=asked.transport,
+        stand_ins=stand_ins,
+    )
     if not asked.emulator:
         here = trackers.get(asked.tracker)
         require_consent(plan, asked.yes, f"{here.name} ({here.url})")
@@ -260,7 +252,7 @@ def _execute(
     so_far = resumed[1].lines() if resumed else ()
     job = stack.enter_context(told_to_readers(asked.forms, so_far, quiet=asked.quiet))
     began = time.monotonic()
-    with watched(stop, wanted=_is_watched(asked)) as (speak, views):
+    with watched(stop, wanted=asked.is_watched) as (speak, views):
         console = Console(speak, painter(), quiet=asked.quiet, verbosity=asked.verbose)
         written = [sink for sink in (report, job) if sink]
         turns = [InTurn(sink, past.seq) for sink in written] if asked.jobs > 1 else []
@@ -285,7 +277,7 @@ def _execute(
     console.summary(
         told,
         document=plan.document,
-        resume=_command_to_go_on(asked, plan, run.id, summary) if run and go_on else "",
+        resume=asked.to_go_on(plan.file, run.id, summary) if run and go_on else "",
         seconds=time.monotonic() - began,
         saved=[masker.text(name) for name in session.saved],
     )
@@ -302,25 +294,6 @@ def _overlap(asked: Asked, plan: Plan, catalogue: Catalogue) -> Overlap | None:
     from runner.planning.order import order_of  # noqa: PLC0415  (for such runs alone)
 
     return Overlap(asked.jobs, order_of(plan, catalogue).waits)
-
-
-def _command_to_go_on(asked: Asked, plan: Plan, run_id: str, summary: Summary) -> str:
-    if summary.would_destroy is not None:
-        asked = asked._replace(max_destroy=summary.would_destroy)
-    options = [
-        word
-        for option, (name, default) in _KEPT_TO_GO_ON.items()
-        if (value := getattr(asked, name)) != default
-        for word in (option, str(value))
-    ]
-    options += ["--yes" if name == "*" else f"--yes={name}" for name in asked.yes]
-    playbook = "-" if plan.file == "<stdin>" else plan.file
-    return shlex.join(["keitaro-runner", "run", playbook, "--resume", run_id, *options])
-
-
-def _is_watched(asked: Asked) -> bool:
-    """Whether the live view is wanted: not where a report is written to the same terminal."""
-    return asked.live and not asked.quiet and not (asked.report == "-" and sys.stdout.isatty())
 
 
 def _tell_crash(summary: Summary, masker: Masker) -> None:
@@ -373,30 +346,3 @@ def _close(summary: Summary, session: Session, run: Any) -> list[str]:
         except RunnerError as error:
             trouble.append(error.message)
     return trouble
-
-
-@contextmanager
-def _emulated(asked: Asked, plan: Plan) -> Iterator[tuple[dict[str, str], Path | None]]:
-    """Stand-in trackers: the variables of the run's own, and a file of those that steps name."""
-    if asked.tracker or asked.trackers_file:
-        raise click.UsageError("--emulator stands in for a tracker: name none beside it")
-    # A run on a real tracker needs none of it.
-    from runner.emulator import Emulator, sample_seed  # noqa: PLC0415
-    from runner.trackers import DEFAULT  # noqa: PLC0415
-
-    names = {named.name for named in named_trackers(plan)} - {DEFAULT}
-    with ExitStack() as stack:
-        own = stack.enter_context(Emulator(seed=sample_seed()))
-        variables = {"KEITARO_URL": own.url, "KEITARO_API_KEY": own.key}
-        if not names:
-            yield variables, None
-            return
-        entries: dict[str, Any] = {}
-        for number, name in enumerate(sorted(names)):
-            tracker = stack.enter_context(Emulator(seed=sample_seed()))
-            variables[f"KEITARO_EMULATOR_{number}"] = tracker.key
-            entries[name] = {"url": tracker.url, "key": {"env": f"KEITARO_EMULATOR_{number}"}}
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        file = Path(folder) / "trackers.yaml"
-        file.write_text(json.dumps({"trackers": entries}), encoding="utf-8")
-        yield variables, file

@@ -25,6 +25,7 @@ class Trackers:
     They come from a trackers file and from the variables KEITARO_URL and KEITARO_API_KEY, which
     together make the tracker `default`. With no name given the variables win over the file's
     `default:`, as environments do elsewhere; a file with a single tracker needs no `default:`.
+    `stand_ins` are taken in place of all these, where there are any, the run's own as `default`.
     `transport` goes for all of them, before what the file says of one; KEITARO_TRANSPORT goes for
     those of which nobody says anything.
     """
@@ -36,7 +37,9 @@ class Trackers:
         *,
         insecure: bool = False,
         transport: str | None = None,
+        stand_ins: Mapping[str, Tracker] | None = None,
     ) -> None:
+        self._stand_ins = stand_ins or {}
         self._environ = environ
         self._transport = transport
         self._insecure = insecure
@@ -47,12 +50,16 @@ class Trackers:
     @property
     def names(self) -> list[str]:
         """The names that `get` takes, in the order of the file."""
+        if self._stand_ins:
+            return list(self._stand_ins)
         names = list(self._file.entries) if self._file else []
         return [*names, DEFAULT] if self._has_variables and DEFAULT not in names else names
 
     @property
     def default(self) -> str | None:
         """The name that `get(None)` stands for, or `None` where nothing says so."""
+        if self._stand_ins:
+            return DEFAULT
         if self._has_variables or not self._file:
             return DEFAULT if self._has_variables else None
         entries = list(self._file.entries)
@@ -75,9 +82,11 @@ class Trackers:
         chosen = name or self.default
         if chosen is None:
             self._undecided()
+        if chosen in self._stand_ins:
+            return self._stand_ins[chosen]
         if self._file and chosen in self._file.entries and (name or not self._has_variables):
             return self._file.entries[chosen].tracker(self._environ, self._insecure)
-        if chosen == DEFAULT and self._has_variables:
+        if chosen == DEFAULT and self._has_variables and not self._stand_ins:
             return _from_variables(self._environ, self._insecure)
         raise RunnerError(
             f"there is no tracker '{chosen}'{checks.nearest(chosen, self.names)}",

@@ -1,62 +1,27 @@
-"""Ids that a playbook states, looked up on its trackers before the run; only ever reads.
-
-Keitaro takes ids that do not exist: a stream with a made-up offer is created, takes traffic and
-sends it nowhere. So each id that is written out, or is the value of an input, is looked for in the
-list of its resource, one call a list; what no list shows is asked for once by itself, since a
-limited key sees only a part.
-"""
+"""What the trackers have of the ids that are stated: each list, and each id, asked for once."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
 
 from runner.answers import FailureType, judge
 from runner.catalogue import Operation
 from runner.errors import TrackerError
-from runner.lint import hide_secrets
-from runner.lint.steps import Visit, steps_of
 from runner.masking import Masker
 from runner.model import Json, Problem, Reach, Request, Severity, Verdict
-from runner.playbook import Document, Map, Trail
-from runner.templating.text import OPEN
+from runner.preflight.mentions import Mention, Where
 from runner.trackers import Trackers
 from runner.transport import Transport
 from runner.validation import Rules
-from runner.validation.checker import is_silenced, read_body
 from runner.wire import PathError, build_path
 
 # The operations that every resource calls the same, where it has them.
-_LIST, _ONE, _ARCHIVE, _BRING_BACK = "getAll", "get", "getDeleted", "restore"
+_LIST, _ONE, _ARCHIVE = "getAll", "get", "getDeleted"
 # Answers after which no other call can succeed.
 _HOPELESS = frozenset({FailureType.UNAUTHORIZED.value, FailureType.PAYMENT_REQUIRED.value})
 _SHOWN = 8
-_INPUT = re.compile(r"\$\{\{\s*inputs\.([a-z][a-z0-9_]*)\s*\}\}\s*\Z")
-
-Params = tuple[tuple[str, Json], ...]
-# Which list an id is looked up in: the tracker's name, the resource, the list's parameters.
-Where = tuple[str | None, str, Params]
-
-
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """An id that is stated, and where; `brings_back` says that an archived one is meant."""
-
-    where: Where
-    entity: str
-    document: Document = field(repr=False)
-    path: Trail
-    brings_back: bool = False
-
-    @property
-    def what(self) -> str:
-        """The entity in words, with the input that its id is from."""
-        found = _input_of(self.document.value(self.path))
-        words = f"{self.where[1]} {self.entity}"
-        return f"{words} (inputs.{found})" if found else words
 
 
 @dataclass(slots=True)
@@ -67,152 +32,7 @@ class _Listing:
     trouble: str = ""
 
 
-def check(
-    documents: Iterable[Document],
-    rules: Rules,
-    trackers: Trackers,
-    tracker: str | None,
-    values: Mapping[str, Json] | None = None,
-) -> list[Problem]:
-    """The problems of all ids that documents without errors state; `tracker` is the run's own.
-
-    `values` are those of inputs, as far as they are not the defaults. Raises RunnerError where a
-    tracker cannot be reached or refuses the key.
-    """
-    documents = list(documents)
-    mentions = [m for document in documents for m in find_mentions(document, rules, values)]
-    with _Reaches(trackers, tracker) as reaches:
-        lookup = _Lookup(rules, reaches)
-        back = {(m.where[:2], m.entity) for m in mentions if m.brings_back}
-        found = (lookup.problem(m, fine=(m.where[:2], m.entity) in back) for m in mentions)
-        # A playbook that several others include states its ids once.
-        problems = {p: None for p in found if p is not None and not is_silenced(p)}
-    # A line is shown with its secrets hidden, which lint has found in the documents.
-    known = [problem for document in documents for problem in document.problems]
-    return sorted(hide_secrets([*known, *problems])[len(known) :], key=lambda p: p.place)
-
-
-# -- what a playbook states --------------------------------------------------------------------
-
-
-def find_mentions(
-    document: Document,
-    rules: Rules,
-    values: Mapping[str, Json] | None = None,
-    tracker: str | None = None,
-) -> Iterator[Mention]:
-    """Every id that a playbook and those that it includes state, with the tracker it is on."""
-    if not isinstance(document.data, Map):
-        return
-    values = {**_defaults(document.data), **(values or {})}
-    own = (document.data.get("defaults") or {}).get("tracker", tracker)
-    for visited in steps_of(document.data):
-        name = visited.step.get("tracker", own)
-        if isinstance(name, str) and OPEN in name:
-            continue
-        if "include" in visited.step:
-            inner = _included(visited.step, document, rules)
-            if inner is not None:
-                given = visited.step.get("inputs")
-                known = {k: _known(v, values) for k, v in given.items()} if given else {}
-                yield from find_mentions(inner, rules, known, visited.step.get("tracker", tracker))
-            continue
-        operation = _operation(visited.step, rules)
-        if operation is not None:
-            yield from _of_call(document, visited, operation, name, values)
-
-
-def _defaults(playbook: Map) -> Mapping[str, Json]:
-    declared = playbook.get("inputs") or {}
-    return {name: spec["default"] for name, spec in declared.items() if "default" in (spec or {})}
-
-
-def _known(value: Json, values: Mapping[str, Json]) -> Json:
-    """The value, that of an input where it is one and nothing more."""
-    name = _input_of(value)
-    return value if name is None else values.get(name)
-
-
-def _input_of(value: Json) -> str | None:
-    """The input that a value is, where it is one and nothing more."""
-    found = _INPUT.match(value.strip()) if isinstance(value, str) else None
-    return found[1] if found else None
-
-
-def _included(step: Map, document: Document, rules: Rules) -> Document | None:
-    if document.folder is None:
-        return None
-    return rules.included.get((document.folder / step["include"]).resolve())
-
-
-def _operation(step: Map, rules: Rules) -> Operation | None:
-    resource, name = step.get("resource"), step.get("operation")
-    if not isinstance(resource, str) or not isinstance(name, str):
-        return None
-    return rules.catalogue.operation(resource, name)
-
-
-def _of_call(
-    document: Document,
-    visited: Visit,
-    operation: Operation,
-    tracker: str | None,
-    values: Mapping[str, Json],
-) -> Iterator[Mention]:
-    step, trail = visited.step, visited.trail
-    if operation.needs_id and _is_id(entity := _known(step.get("id"), values)):
-        where: Where = (tracker, operation.resource, ())
-        back = operation.name == _BRING_BACK
-        yield Mention(where, str(entity), document, (*trail, "id"), back)
-    referred = _Referred(tracker, values)
-    params = step.get("params")
-    for name, value in params.items() if isinstance(params, Map) else ():
-        if name in operation.parameters:
-            schema = operation.parameters[name].schema
-            yield from referred.mentions(value, schema, document, (*trail, "params", name))
-    body: Json = step.get("body")
-    at: Trail = (*trail, "body")
-    if isinstance(step.get("body_file"), str):
-        inner = read_body(document, step["body_file"])
-        document, body, at = (inner, inner.data, ()) if inner else (document, None, at)
-    yield from referred.mentions(body, operation.body or {}, document, at)
-
-
-class _Referred:
-    """Finds what a value refers to by id, as the schema tells which fields do."""
-
-    def __init__(self, tracker: str | None, values: Mapping[str, Json]) -> None:
-        self._tracker = tracker
-        self._values = values
-
-    def mentions(
-        self, value: Json, schema: Mapping[str, Any], document: Document, trail: Trail
-    ) -> Iterator[Mention]:
-        refers = schema.get("x-refers-to")
-        if refers and _is_id(entity := _known(value, self._values)):
-            params = tuple(refers.get("params", {}).items())
-            where = (self._tracker, refers["resource"], params)
-            yield Mention(where, str(entity), document, trail)
-        if isinstance(value, dict):
-            known = schema.get("properties", {})
-            for name, part in value.items():
-                yield from self.mentions(part, known.get(name, {}), document, (*trail, name))
-        elif isinstance(value, list):
-            for index, part in enumerate(value):
-                yield from self.mentions(part, schema.get("items", {}), document, (*trail, index))
-
-
-def _is_id(value: Json) -> bool:
-    """Whether this is an id as written; 0 and null stand for none."""
-    if isinstance(value, str):
-        return value.isdecimal() and int(value) > 0
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-# -- what the trackers have --------------------------------------------------------------------
-
-
-class _Reaches:
+class Reaches:
     """The trackers that are asked, each opened when it is first needed."""
 
     def __init__(self, trackers: Trackers, default: str | None) -> None:
@@ -222,13 +42,14 @@ class _Reaches:
         self._known: dict[str | None, Reach] = {}
         self.masker = Masker(())
 
-    def __enter__(self) -> _Reaches:
+    def __enter__(self) -> Reaches:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def find(self, name: str | None) -> Reach:
+        """The tracker of that name, `None` for the run's own. Raises RunnerError."""
         key = name or self._default
         if key not in self._known:
             tracker = self._trackers.get(key)
@@ -239,10 +60,10 @@ class _Reaches:
         return self._known[key]
 
 
-class _Lookup:
+class Lookup:
     """Looks ids up, each list and each id at most once."""
 
-    def __init__(self, rules: Rules, reaches: _Reaches) -> None:
+    def __init__(self, rules: Rules, reaches: Reaches) -> None:
         self._catalogue = rules.catalogue
         self._reaches = reaches
         self._listings: dict[tuple[Where, str], _Listing] = {}

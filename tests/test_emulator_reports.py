@@ -413,6 +413,7 @@ def test_costs_of_one_campaign(api: httpx.Client, tracker: Emulator) -> None:
         ({"costs": [{**COST, "cost": 1}]}, "campaign_ids"),
         ({"campaign_ids": [1]}, "costs"),
         ({"campaign_ids": [1], "costs": [COST]}, "cost"),
+        # ISO 4217's own code for no currency.
         ({"campaign_ids": [1], "costs": [{**COST, "cost": 1, "currency": "XXX"}]}, "currency"),
         ({"campaign_ids": [1], "costs": [{**COST, "cost": 1, "timezone": None}]}, "timezone"),
         ({"campaign_ids": [1], "costs": [{**COST, "cost": 1, "filters": {"ip": "1"}}]}, "filters"),

@@ -216,14 +216,15 @@ class Session:
 
 def _differences(value: Any, masked: Any, trail: Trail) -> Iterable[Trail]:
     """Where masking changed a value: the trails of the parts that are hidden."""
-    if value is masked:
-        return
+    # What stays is the same object: nothing is called for it.
     if isinstance(value, dict) and isinstance(masked, dict) and value.keys() == masked.keys():
         for key, part in value.items():
-            yield from _differences(part, masked[key], (*trail, key))
+            if part is not (hidden := masked[key]):
+                yield from _differences(part, hidden, (*trail, key))
     elif isinstance(value, list) and isinstance(masked, list) and len(value) == len(masked):
         for index, part in enumerate(value):
-            yield from _differences(part, masked[index], (*trail, index))
+            if part is not (hidden := masked[index]):
+                yield from _differences(part, hidden, (*trail, index))
     elif value != masked:
         yield trail
 

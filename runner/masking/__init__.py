@@ -6,10 +6,11 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from threading import Lock
 
 from runner.errors import RunnerError
+from runner.masking import fields
+from runner.masking.fields import without_fields
 from runner.masking.forms import Forms, forms_of
 from runner.masking.words import MASK, Words
 from runner.model import Json
@@ -19,34 +20,7 @@ __all__ = ["MASK", "SHORTEST", "Masker"]
 # Three characters occur by chance in every line (`200`, `id5`): hiding them would spoil the
 # report, and what is missing from it would give them away.
 SHORTEST = 4
-DEEPEST = 100  # levels of JSON that are looked through; Keitaro's answers have about six
 
-# Fields whose values are secret though nobody named them: how the name ends.
-_TAILS = ("password", "passwd", "token", "secret", "authorization", "cookie")
-_KEYS = ("api", "avscan", "secret", "private", "access")  # before `key`
-
-
-def _after_name(slashes: str = "") -> str:
-    """Looks back from the colon at the name's end; each look takes a tail of one length."""
-    quote = f'{slashes}":'
-    return "|".join(f"(?<={tail}{quote})" for tail in (*_TAILS, "key", "confirmation"))
-
-
-# The colon of such a field where the value is not masked: in JSON as `_encode` writes it; or, with
-# backslashes before the quotes, in JSON that is in its strings, up to three levels down. What is
-# found needlessly costs a closer look and no more.
-_NESTED = "|".join(_after_name(r"\\" * count) for count in (1, 3, 7))
-_EXPOSED = re.compile(
-    rf'":(?:(?<=[denty]":)(?:{_after_name()})|(?<=\\":)(?:{_NESTED}))'
-    r'(?!\s*(?:null|true|false|\{|(\\*)"(?:\*\*\*)?\1"))',
-    re.IGNORECASE,
-)
-# Of these one occurs, in lower case, wherever such a field does: a search takes a microsecond.
-_HINTS = (
-    *("password", "passwd", "token", "secret", "authorization"),
-    *('cookie"', "cookie\\", 'key"', "key\\"),
-)
-_SCALAR = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"?|-?\d[\d.eE+-]*)', re.DOTALL)
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -98,41 +72,30 @@ class Masker:
         """The text with every secret hidden, and with the fields of any JSON that it is."""
         if self._hides(text):
             text = self._without_secrets(text)
-        return self._without_fields(text) if _hints(text) and _EXPOSED.search(text) else text
+        return self._without_fields(text) if fields.may_be_in(text) else text
 
     def json(self, value: Json) -> Json:
         """The value, its structure kept: strings and keys masked, and numbers that tell a secret.
 
         What JSON cannot hold (NaN, infinity) becomes text, and what is nested too deeply `***`.
         """
-        return self._json(value, 0)
-
-    def line(self, value: Json) -> str:
-        """The masked value as one line of compact JSON, without its newline; always valid UTF-8."""
-        try:
-            text = _encode(value)
-        except (ValueError, RecursionError):  # NaN, or nesting
-            return _writable(_encode(self.json(value)))
-        if self._hides(text):
-            return _writable(_encode(self.json(value)))
-        if not _hints(text):
-            return _writable(text)
-        text, whole = _without_fields(text)
-        return _writable(text if whole else _encode(self.json(value)))
+        return self._json(without_fields(value, self.text))
 
     def both(self, value: Json) -> tuple[str, Json]:
-        """The masked value as `line` gives it, and as `json` does; the same value if it is clean.
+        """The value masked, as one line of compact JSON without its newline, and as it is.
 
-        Cheaper than one after the other, since most values have nothing to hide.
+        The line is always valid UTF-8. What stays is the same object in the value, and so is the
+        whole where it has nothing to hide.
         """
         try:
-            text = _encode(value)
+            masked = without_fields(value, self.text)
+            text = _encode(masked)
         except (ValueError, RecursionError):  # NaN, or nesting
-            text = ""
-        if text and not self._hides(text) and not (_hints(text) and _EXPOSED.search(text)):
-            return _writable(text), value
-        masked = self.json(value)
-        return _writable(_encode(masked)), masked
+            masked, text = None, ""
+        if not text or self._hides(text) or fields.may_be_within(text):
+            masked = self.json(value)
+            text = _encode(masked)
+        return _writable(text), masked
 
     def _hides(self, text: str) -> bool:
         """Whether there may be a secret in the text; false is certain."""
@@ -159,75 +122,28 @@ class Masker:
             parsed = json.loads(text)
             masked = self.json(parsed)
         except (ValueError, RecursionError):
-            return _without_fields(text)[0]
+            return fields.hidden_in_place(text)
         return text if masked == parsed else _encode(masked)
 
-    def _json(self, value: Json, depth: int) -> Json:
+    def _json(self, value: Json) -> Json:
         if isinstance(value, str):
             return self.text(value)
-        if isinstance(value, (dict, list, tuple)) and depth >= DEEPEST:
-            return MASK
         if isinstance(value, dict):
-            return self._object(value, depth + 1)
+            masked: dict[str, Json] = {}
+            for key, part in value.items():
+                name = self.text(str(key))
+                while name in masked:  # two keys that differed in a secret only
+                    name += MASK
+                masked[name] = self._json(part)
+            return masked
         if isinstance(value, (list, tuple)):
-            return [self._json(part, depth + 1) for part in value]
+            return [self._json(part) for part in value]
         return value if value is None or isinstance(value, bool) else self._number(value)
-
-    def _object(self, value: Mapping[str, Json], depth: int) -> Json:
-        masked: dict[str, Json] = {}
-        for key, part in value.items():
-            name = self.text(str(key))
-            while name in masked:  # two keys that differed in a secret only
-                name += MASK
-            hide = self._field if _is_sensitive(str(key)) else self._json
-            masked[name] = hide(part, depth)
-        return masked
-
-    def _field(self, value: Json, depth: int) -> Json:
-        """The value of a field that is secret by its name."""
-        if isinstance(value, (list, tuple)):
-            return [self._field(part, depth + 1) for part in value]
-        if isinstance(value, (dict, bool)) or value in (None, ""):
-            return self._json(value, depth)
-        return MASK
 
     def _number(self, number: float) -> Json:
         if isinstance(number, float) and not math.isfinite(number):
             return str(number)
         return MASK if self._hides(text := str(number)) and self.text(text) != text else number
-
-
-@lru_cache(4096)
-def _is_sensitive(name: str) -> bool:
-    lower = name.lower()
-    if lower.endswith("key"):
-        return lower[:-3].rstrip("-_ ").endswith(_KEYS)
-    return lower.endswith(_TAILS) or (lower.endswith("confirmation") and "password" in lower)
-
-
-def _hints(text: str) -> bool:
-    lower = text.lower().replace('"api-key":"***"', "")  # which nearly every line carries
-    for hint in _HINTS:  # noqa: SIM110  (a generator costs more than this loop)
-        if hint in lower:
-            return True
-    return False
-
-
-def _without_fields(text: str) -> tuple[str, bool]:
-    """The JSON text with its exposed fields masked in place, and whether that caught them all.
-
-    Not caught are lists, and fields in JSON that is itself in a string: those take parsing.
-    """
-    pieces, at, whole = [], 0, True
-    for found in _EXPOSED.finditer(text):
-        name = text[text.rfind('"', 0, found.start()) + 1 : found.start()]
-        value = _SCALAR.match(text, found.end())
-        if name.endswith("\\") or not value:
-            whole = False
-        elif _is_sensitive(name):
-            pieces += [text[at : found.end()], f'"{MASK}"']
-            at = value.end()
-    return "".join([*pieces, text[at:]]), whole
 
 
 def _writable(text: str) -> str:

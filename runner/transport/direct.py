@@ -1,4 +1,4 @@
-"""One connection as a transport of httpx: httpcore opens it, h11 knows what the bytes mean."""
+"""One connection as a transport of httpx: httpcore opens it, h11 writes, httptools reads."""
 
 from __future__ import annotations
 
@@ -7,21 +7,17 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import Any, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
 import h11
 import httpcore
 
+from runner.transport.incoming import Incoming
 from runner.transport.lean import httpx
 
 _PORTS = {"http": 80, "https": 443}
-_AT_ONCE = 64 * 1024  # bytes that are read, or written, at a time
-# Of headers less: what h11 looks for in a line takes it a second where there are so many spaces,
-# and four in twice as many, while no other thread runs.
-_LONGEST_HEADERS = 16 * 1024
-_OF_HEADERS = 4 * 1024
+_AT_ONCE = 64 * 1024  # bytes that are written at a time
 _MOST_KNOWN = 256
 _network = httpcore.SyncBackend()
 
@@ -50,9 +46,10 @@ class Proxy(NamedTuple):
 class Direct(httpx.BaseTransport):
     """One connection, straight or through a proxy that speaks HTTP.
 
-    httpcore and h11 are what `httpx.HTTPTransport` is made of as well. Left out is what several
-    connections need (pool, states, locks, a trace of every part), which takes two fifths of the
-    time of a request. And a request leaves in one piece, which saves the server a read.
+    httpcore is what `httpx.HTTPTransport` is made of as well. Left out is what several connections
+    need (pool, states, locks, a trace of every part), and h11's reading, which is Python: together
+    more than half of the time of a request. And a request leaves in one piece, which saves the
+    server a read.
 
     What is asked for is the extension `target`, path and query; the extension `arrived` is called
     whenever something of the answer has. Raises httpcore's exceptions as they are, and
@@ -79,33 +76,26 @@ class Direct(httpx.BaseTransport):
         self._added = proxy.headers if forwards and proxy else []
         self._keep_alive = keep_alive
         self._stream: httpcore.NetworkStream | None = None
-        self._talk = h11.Connection(h11.CLIENT)
         self._until = 0.0
         self._free = False
-        self._known: dict[tuple[tuple[bytes, bytes], ...], h11.Request] = {}
+        self._known: dict[tuple[tuple[bytes, bytes], ...], bytes] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, over a new connection where the last one is of no more use."""
         usable, self._free = self._is_usable(), False
         if not usable:
             self.close()
-            self._talk = h11.Connection(h11.CLIENT, _LONGEST_HEADERS)
         try:
             written = self._written(request)
             stream = self._stream = self._stream or self._connect(request.extensions)
             self._send(stream, written, request.extensions["timeout"]["write"])
-            receive = partial(_receive, self._talk, stream, request.extensions)
-            while isinstance(head := receive(), h11.InformationalResponse):
-                pass  # the answer is still to come
-            if not isinstance(head, h11.Response):
-                raise httpcore.RemoteProtocolError("the server wants to speak another protocol")
+            incoming = Incoming(stream, request.extensions)
+            incoming.read_head()
         except BaseException:
             self.close()
             raise
         return httpx.Response(
-            head.status_code,
-            headers=head.headers.raw_items(),
-            stream=_Arriving(receive, self._end),
+            incoming.status, headers=incoming.headers, stream=_Arriving(incoming, self._end)
         )
 
     def close(self) -> None:
@@ -144,25 +134,22 @@ class Direct(httpx.BaseTransport):
         self, proxy: Proxy, stream: httpcore.NetworkStream, extensions: Mapping[str, Any]
     ) -> None:
         """Have the proxy connect to the tracker. Raises httpcore's ProxyError where it does not."""
-        talk = h11.Connection(h11.CLIENT, _LONGEST_HEADERS)
-        headers = [(b"Host", self._where), *proxy.headers]
-        asked = h11.Request(method="CONNECT", target=self._where, headers=headers)
+        headers = ((b"Host", self._where), *proxy.headers)
         quiet = {**extensions, "arrived": _nothing}
+        answer = Incoming(stream, quiet)
         try:
-            written = talk.send(asked), talk.send(h11.EndOfMessage())
-            stream.write(b"".join(part for part in written if part), extensions["timeout"]["write"])
-            while isinstance(answer := _receive(talk, stream, quiet), h11.InformationalResponse):
-                pass  # the answer is still to come
+            asked = b"CONNECT %b HTTP/1.1\r\n%b" % (self._where, _lines(headers))
+            stream.write(asked, extensions["timeout"]["write"])
+            answer.read_head()
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
             stream.close()
             raise httpcore.ProxyError(str(error) or type(error).__name__) from error
-        said = "what it answers is not HTTP"
-        if isinstance(answer, h11.Response):
-            if 200 <= answer.status_code < 300 and not talk.trailing_data[0]:
-                return
-            said = f"{answer.status_code} {answer.reason.decode('latin-1')}"
-        stream.close()
-        raise httpcore.ProxyError(said)
+        if not 200 <= answer.status < 300:
+            stream.close()
+            raise httpcore.ProxyError(f"{answer.status} {answer.reason}".strip())
+        if not answer.is_bare:
+            stream.close()
+            raise httpcore.ProxyError("it speaks before it is spoken to")
 
     def _send(self, stream: httpcore.NetworkStream, written: bytes, timeout: float) -> None:
         # Some servers hang up before they have read all, and tell why.
@@ -172,77 +159,53 @@ class Direct(httpx.BaseTransport):
                 stream.write(written[at : at + _AT_ONCE], timeout)
 
     def _written(self, request: httpx.Request) -> bytes:
-        send = self._talk.send
-        target = self._origin + request.extensions["target"]
-        try:
-            headers = self._like([*request.headers.raw, *self._added]).headers
-            parts = [send(h11.Request(method=request.method, target=target, headers=headers))]
-            parts += [send(h11.Data(part)) for part in cast("Iterable[bytes]", request.stream)]
-            parts.append(send(h11.EndOfMessage()))
-        except h11.LocalProtocolError as error:
-            raise ValueError(str(error)) from error
-        return b"".join(part for part in parts if part)
-
-    def _like(self, headers: list[tuple[bytes, bytes]]) -> h11.Request:
-        """A request with these headers, which h11 has checked.
-
-        Checking takes longer than all else that it does to a request, and those of one differ
-        from those of another in the length of the body, if at all.
-        """
-        key = tuple(headers)
-        found = self._known.get(key)
-        if found is None:
+        line = b"%b %b%b HTTP/1.1\r\n" % (
+            request.method.encode(), self._origin, request.extensions["target"],
+        )  # fmt: skip
+        key = (*request.headers.raw, *self._added)
+        lines = self._known.get(key)
+        if lines is None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            found = self._known[key] = h11.Request(method="GET", target="/", headers=headers)
-        return found
+            lines = self._known[key] = _lines(key)
+        return b"".join([line, lines, *cast("Iterable[bytes]", request.stream)])
 
-    def _end(self) -> None:
-        """The connection is free for the next request, or closed where the answer is not whole.
-
-        Or where it is more than whole: the next request would take what is left for its own.
-        """
-        talk = self._talk
-        whole = talk.our_state is talk.their_state is h11.DONE
-        if whole and talk.trailing_data == (b"", False):  # no bytes, and no end of them
-            talk.start_next_cycle()
+    def _end(self, incoming: Incoming) -> None:
+        """The connection is free for the next request, or of no more use."""
+        if incoming.is_last:
+            self.close()
+        else:
             self._until = time.monotonic() + self._keep_alive
             self._free = True
-        else:
-            self.close()
+        incoming.close()
 
 
 class _Arriving(httpx.SyncByteStream):
     """The body of an answer, as httpx wants it."""
 
-    def __init__(self, receive: Callable[[], object], end: Callable[[], None]) -> None:
-        self._receive = receive
+    def __init__(self, incoming: Incoming, end: Callable[[Incoming], None]) -> None:
+        self._incoming = incoming
         self._end = end
 
     def __iter__(self) -> Iterator[bytes]:
-        while isinstance(event := self._receive(), h11.Data):
-            yield event.data
+        return self._incoming.body()
 
     def close(self) -> None:
         """All has been read, or nobody wants the rest."""
-        self._end()
+        self._end(self._incoming)
 
 
-def _receive(
-    talk: h11.Connection, stream: httpcore.NetworkStream, extensions: Mapping[str, Any]
-) -> h11.Event | type[h11.PAUSED]:
-    """What comes next of the answer."""
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The headers as they are written, with the empty line. Raises ValueError where they cannot be.
+
+    Checking them takes longer than all else that is done to a request.
+    """
+    talk = h11.Connection(h11.CLIENT)
     try:
-        while (event := talk.next_event()) is h11.NEED_DATA:
-            most = _AT_ONCE if talk.their_state is h11.SEND_BODY else _OF_HEADERS
-            data = stream.read(most, extensions["timeout"]["read"])
-            if not data and talk.their_state is h11.SEND_RESPONSE:
-                raise httpcore.RemoteProtocolError("server disconnected without sending a response")
-            extensions["arrived"]()
-            talk.receive_data(data)
-    except h11.RemoteProtocolError as error:
-        raise httpcore.RemoteProtocolError(str(error)) from error
-    return cast("h11.Event | type[h11.PAUSED]", event)
+        written = talk.send(h11.Request(method="GET", target="/", headers=list(headers)))
+    except h11.LocalProtocolError as error:
+        raise ValueError(str(error)) from error
+    return (written or b"").partition(b"\r\n")[2]
 
 
 def _nothing() -> None:

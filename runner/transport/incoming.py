@@ -1,0 +1,152 @@
+"""One answer as its bytes arrive; httptools knows what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import httpcore
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+_AT_ONCE = 64 * 1024  # bytes that are read at a time
+_LONGEST_HEADERS = 16 * 1024
+_SWITCHING = 101
+_SHOWN = 40  # bytes of what is not HTTP that are told
+
+
+class Incoming:
+    """An answer on its way from a stream of httpcore's.
+
+    `read_head` comes first and sets `status`, `reason` and `headers`, then `body` gives the body.
+    Both raise httpcore's RemoteProtocolError for what is not HTTP or stops early, and the
+    exceptions of the stream as they are. `extensions` are those of a request of httpx's; `arrived`,
+    among them, is called whenever something has.
+    """
+
+    def __init__(self, stream: httpcore.NetworkStream, extensions: Mapping[str, Any]) -> None:
+        self._stream = stream
+        self._timeout: float = extensions["timeout"]["read"]
+        self._arrived: Callable[[], None] = extensions["arrived"]
+        self._parser = HttpResponseParser(self)
+        self._parts: list[bytes] = []
+        self._head = self._framed = self._whole = self._stays = False
+        self._beside = 0
+        self._refused = self._trouble = ""
+        self.status = 0
+        self.reason = ""
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing has come yet but the headers."""
+        return not self._parts
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no other answer can follow on this connection.
+
+        That is where not all has come of this one, or more than that: the next one would take
+        what is left for its own. Or where the server says so.
+        """
+        return not (self._whole and self._stays)
+
+    def close(self) -> None:
+        """Let go of the parser, which knows this object: Python is slow to see through that."""
+        del self._parser
+
+    def read_head(self) -> None:
+        """Read to the end of the headers, past the interim answers that may come before."""
+        while not self._head:
+            self._read()
+        if self._refused:
+            raise httpcore.RemoteProtocolError(self._refused)
+
+    def body(self) -> Iterator[bytes]:
+        """The body in the parts in which it comes."""
+        while True:
+            parts, self._parts = self._parts, []
+            yield from parts
+            if self._whole:
+                return
+            self._read()
+
+    def _read(self) -> None:
+        """Take in what comes next."""
+        if self._trouble:
+            raise httpcore.RemoteProtocolError(self._trouble)
+        data = self._stream.read(_AT_ONCE, self._timeout)
+        if not data:
+            self._stop()
+            return
+        self._arrived()
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            pass  # the headers have said so already
+        except HttpParserError as error:
+            if not (self.status or self._parser.get_status_code()):
+                shown = data[:_SHOWN].decode("latin-1")
+                raise httpcore.RemoteProtocolError(f"it begins with {shown!r}") from None
+            if self._whole:  # and what comes after it is no HTTP
+                self._stays = False
+            else:  # once what came before is taken
+                self._trouble = str(error)
+        if not self._parts and not self._whole:
+            self._beside += len(data)
+            if self._beside > _LONGEST_HEADERS:
+                self._trouble = f"more than {_LONGEST_HEADERS} bytes of headers"
+
+    def _stop(self) -> None:
+        """Nothing more comes."""
+        if not self._head:
+            raise httpcore.RemoteProtocolError("server disconnected without sending a response")
+        if self._framed:
+            raise httpcore.RemoteProtocolError("peer closed connection before the body's end")
+        self._whole = True
+
+    # What httptools calls, in this order.
+
+    def on_message_begin(self) -> None:
+        """An answer begins: a second one nobody asked for."""
+        if self._whole:
+            self._stays = False
+
+    def on_status(self, part: bytes) -> None:
+        """What the server says the status means, or a part of it."""
+        self.reason += part.decode("latin-1")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer after the body, which nobody wants."""
+        if self._head:
+            return
+        self.headers.append((name, value))
+        lower = name.lower()
+        if lower == b"content-length":
+            self._framed = True
+        elif lower == b"transfer-encoding":
+            self._framed = True
+            if value.lower() != b"chunked":
+                self._refused = f"Transfer-Encoding: {value.decode('latin-1')} was not asked for"
+
+    def on_headers_complete(self) -> None:
+        """The headers are all there."""
+        if not self._whole:
+            self.status = self._parser.get_status_code()
+            if self.status == _SWITCHING:
+                self._refused = "the server wants to speak another protocol"
+            elif self.status < 100:
+                self._refused = f"its status is {self.status}"
+            self._head = self.status >= 200 or bool(self._refused)
+
+    def on_body(self, part: bytes) -> None:
+        """A part of the body."""
+        if not self._whole:
+            self._parts.append(part)
+
+    def on_message_complete(self) -> None:
+        """The answer is whole; after an interim one the answer is still to come."""
+        if self._head:
+            self._stays = not self._whole and self._parser.should_keep_alive()
+            self._whole = True
+        else:
+            self.headers, self.reason, self._framed = [], "", False

@@ -13,6 +13,9 @@ from runner.errors import ExitCode
 # What JSON is once it is parsed. `Any` because JSON is open by nature.
 Json = Any
 
+# How an envelope's `skipped` begins where a dry run held the call back.
+DRY_RUN = "dry run"
+
 
 class Effect(StrEnum):
     """What an operation does to the tracker."""
@@ -61,6 +64,7 @@ class Request(NamedTuple):
     """One HTTP call, ready to leave. `url` is absolute; `body` is JSON, `None` for no body.
 
     The key is not among `headers`: the transport adds it, so that nothing else ever holds it.
+    `changes` is whether it may change the tracker.
     """
 
     method: str
@@ -68,6 +72,7 @@ class Request(NamedTuple):
     body: Json = None
     headers: Mapping[str, str] = MappingProxyType({})
     timeout: float | None = None
+    changes: bool = True
 
 
 class Reply(NamedTuple):
@@ -269,7 +274,9 @@ class Summary:
     `written` names the first changes with their ids, `doubtful` the unknown outcomes; `not_run`
     counts the steps that the run did not come to, `restored` the calls that an earlier part of
     the run had made. `crash` is what ended the run other than a failed step: nothing of the
-    above is lost by it. `would_destroy` is how many calls that destroy were too many.
+    above is lost by it. `would_destroy` is how many calls that destroy were too many. `held` are
+    the calls that a dry run held back since they change something, `held_destroys` those of them
+    that destroy, `held_reads` the reads that need what those would give.
     """
 
     run: str
@@ -286,5 +293,9 @@ class Summary:
     outputs: Mapping[str, Json] = field(default_factory=dict)
     interrupted: bool = False
     would_destroy: int | None = None
+    dry: bool = False
+    held: int = 0
+    held_destroys: int = 0
+    held_reads: int = 0
     crash: Exception | None = None
     exit_code: ExitCode = ExitCode.OK

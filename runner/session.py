@@ -19,7 +19,19 @@ from runner.errors import RunnerError
 from runner.execution.past import Past
 from runner.journal import Writer
 from runner.masking import Masker
-from runner.model import Event, Finished, Intent, Json, Phase, Reach, Request, Retrying, Summary
+from runner.model import (
+    Event,
+    Fault,
+    Finished,
+    Intent,
+    Json,
+    Phase,
+    Reach,
+    Reply,
+    Request,
+    Retrying,
+    Summary,
+)
 from runner.passing import PassedOn
 from runner.planning import Plan
 from runner.saving import save
@@ -62,13 +74,17 @@ class SystemClock:
 
 
 class Options(NamedTuple):
-    """How a run goes about it: `rate` is calls a second, `None` for no limit of our own."""
+    """How a run goes about it: `rate` is calls a second, `None` for no limit of our own.
+
+    A `dry` run makes the calls that read and shows the others.
+    """
 
     tracker: str | None = None
     rate: float | None = None
     most_destroyed: int | None = None
     folder: Path | None = None
     limits: Limits | None = None
+    dry: bool = False
 
 
 class Session:
@@ -121,7 +137,8 @@ class Session:
                 )
                 # What cannot work at all (proxy, certificates, package) is said before any call.
                 transport.warm()
-                self._reaches[key] = Reach(tracker.name, tracker.url, tracker.api, transport.send)
+                send = _reading(transport.send) if self._options.dry else transport.send
+                self._reaches[key] = Reach(tracker.name, tracker.url, tracker.api, send)
             return self._reaches[key]
 
     def run(
@@ -156,6 +173,7 @@ class Session:
             stopping=lambda: self._stop.is_set() or self.broken is not None,
             past=past or Past(),
             most_destroyed=self._options.most_destroyed,
+            dry=self._options.dry,
         )
         return execution.run(plan, outside, run_id, overlap or execution.Overlap())
 
@@ -212,6 +230,20 @@ class Session:
     def _save(self, name: str, form: str | None, value: Json, columns: tuple[str, ...]) -> None:
         save(self._options.folder or Path.cwd(), name, form, value, columns)
         self.saved[name] = None
+
+
+def _reading(send: Callable[[Request], Reply | Fault]) -> Callable[[Request], Reply | Fault]:
+    """What sends requests that read, and none that may change the tracker, whoever asks."""
+
+    def guarded(request: Request) -> Reply | Fault:
+        if request.changes:
+            raise RunnerError(
+                "a dry run was about to change the tracker",
+                "nothing was sent; please report this as a bug",
+            )
+        return send(request)
+
+    return guarded
 
 
 def _differences(value: Any, masked: Any, trail: Trail) -> Iterable[Trail]:

@@ -330,6 +330,7 @@ class Run(Protocol):
         environ: Mapping[str, str] | None = None,
         limits: Any = None,
         jobs: int = 1,
+        dry: bool = False,
     ) -> Outcome:
         """What came of it."""
         ...
@@ -356,6 +357,7 @@ def run_playbook(start: Start, folder: Path) -> Run:
         environ: Mapping[str, str] | None = None,
         limits: Any = None,
         jobs: int = 1,
+        dry: bool = False,
     ) -> Outcome:
         here = tracker or start()
         path = folder / "playbook.yaml"
@@ -372,7 +374,7 @@ def run_playbook(start: Start, folder: Path) -> Run:
             elif isinstance(event, Retrying):
                 retries.append(event)
 
-        options = Options(limits=limits, folder=folder)
+        options = Options(limits=limits, folder=folder, dry=dry)
         waits = order_of(plan, CATALOGUE).waits if jobs > 1 else ()
         overlap = execution.Overlap(jobs, waits)
         last = InTurn(sink) if jobs > 1 else None

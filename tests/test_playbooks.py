@@ -59,12 +59,25 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         given = [f"--input={key}={value}" for key, value in inputs.items()]
         report = tmp_path / "report.jsonl"
         arguments = ["run", str(FOLDER / f"{name}.yaml"), f"--report={report}", *options, *given]
+        if code == 0:
+            check_dry_run(arguments, tracker, environ)
         result = CliRunner().invoke(group, arguments, env=environ)
         assert result.exit_code == code, result.output
         lines = report.read_text(encoding="utf-8").splitlines()
         return [line for line in map(json.loads, lines) if "trailer" not in line]
 
     return start
+
+
+def check_dry_run(arguments: list[str], tracker: Emulator | None, environ: dict[str, str]) -> None:
+    """A dry run of the same ends well, changes nothing, and writes no file but the report."""
+    files = set(Path().rglob("*"))
+    before = writes(tracker) if tracker else []
+    result = CliRunner().invoke(group, [*arguments, "--dry-run"], env=environ)
+    assert result.exit_code == 0, result.output
+    assert "a dry run: nothing was changed" in result.output
+    assert (writes(tracker) if tracker else []) == before
+    assert set(Path().rglob("*")) <= {*files, Path("report.jsonl")}
 
 
 def named(tracker: Emulator, table: str, name: str) -> Row:

@@ -50,6 +50,7 @@ class Asked(NamedTuple):
     rate: float | None
     jobs: int
     preflight: bool
+    dry_run: bool
     quiet: bool
     verbose: int
     live: bool

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.catalogue import Catalogue
-from runner.cli.asked import LATEST, MOST_DESTROYED, Asked, Rate, RunCommand
+from runner.cli.asked import MOST_DESTROYED, Asked, Rate, RunCommand
 from runner.cli.boundary import describe_bug, masked_errors
 from runner.cli.consent import check_destroys, require_consent
+from runner.cli.going_on import find_resumed, past_of
 from runner.cli.options import insecure_option, trackers_option
 from runner.cli.output import painter, say, watched
 from runner.cli.preparing import checked, plan_of, refuse
@@ -110,6 +111,11 @@ _ENDED = {
     is_flag=True,
     help="Look up first the ids that the playbook and its inputs state.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Make the calls that read, and show the others: nothing is changed.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say only what failed.")
 @click.option(
     "-v", "--verbose", count=True, help="Say where each call is written; -vv: what was sent, too."
@@ -140,7 +146,7 @@ def _run(asked: Asked, stack: ExitStack) -> int:
         from runner.cli.reporting import check_writable  # noqa: PLC0415
 
         check_writable(asked.files)
-    resumed = _find_resumed(asked, stack)
+    resumed = find_resumed(asked, stack)
     document, rules = checked(asked.playbook or (resumed[1].head["file"] if resumed else "-"))
     plan = plan_of(document, rules, asked, resumed[1] if resumed else None)
     check_destroys(plan, asked.max_destroy)
@@ -157,7 +163,7 @@ def _run(asked: Asked, stack: ExitStack) -> int:
         transport=asked.transport,
         stand_ins=stand_ins,
     )
-    if not asked.emulator:
+    if not (asked.emulator or asked.dry_run):
         here = trackers.get(asked.tracker)
         require_consent(plan, asked.yes, f"{here.name} ({here.url})")
     stop = stack.enter_context(stop_on_signals())
@@ -166,7 +172,12 @@ def _run(asked: Asked, stack: ExitStack) -> int:
 
         values = plan.inputs.values
         refuse(document.file, preflight.check([document], rules, trackers, asked.tracker, values))
-    options = Options(tracker=asked.tracker, rate=asked.rate, most_destroyed=asked.max_destroy)
+    options = Options(
+        tracker=asked.tracker,
+        rate=asked.rate,
+        most_destroyed=asked.max_destroy,
+        dry=asked.dry_run,
+    )
     session = stack.enter_context(Session(trackers, options, environ=environ, stop=stop))
     with masked_errors(session.masker):
         _check_trackers(plan, trackers, session)
@@ -188,26 +199,6 @@ def _check_trackers(plan: Plan, trackers: Trackers, session: Session) -> None:
 
 
 # -- the run --------------------------------------------------------------------------------------
-
-
-def _find_resumed(asked: Asked, stack: ExitStack) -> tuple[RunFolder, History] | None:
-    """The run to go on with, whose lock is held from here on: what it has done stays so."""
-    from runner import runs  # noqa: PLC0415
-    from runner.journal import Store, state_folder  # noqa: PLC0415
-
-    if not asked.resume:
-        if not asked.playbook:
-            raise click.UsageError("a PLAYBOOK is missing")
-        if asked.in_doubt or asked.accept_changes:
-            raise click.UsageError("--in-doubt and --accept-changes go with --resume")
-        return None
-    if asked.emulator:
-        raise click.UsageError("a run on the emulator cannot be resumed: it forgets all")
-    path = Path(asked.playbook) if asked.playbook and asked.playbook != "-" else None
-    store = Store(state_folder(path, asked.state_dir, os.environ))
-    run = None if asked.resume == LATEST else asked.resume
-    folder = store.find(run, path)
-    return folder, stack.enter_context(runs.reopen(folder))
 
 
 def _execute(
@@ -235,12 +226,12 @@ def _execute(
     past, chain = Past(), Chain(os.environ.get(KEY_VARIABLE))
     if resumed is not None:
         folder, history = resumed
-        past = _past(asked, plan, session, history, catalogue)
+        past = past_of(asked, plan, session, history, catalogue)
         report = stack.enter_context(open_report(asked.report, history.lines(), chain))
         run = stack.enter_context(runs.go_on(folder, history, plan, datetime.now(UTC), masker))
     else:
         report = stack.enter_context(open_report(asked.report, chain=chain))
-    if resumed is None and not asked.emulator:
+    if resumed is None and not (asked.emulator or asked.dry_run):
         path = None if plan.file == "<stdin>" else Path(plan.file)
         store = Store(state_folder(path, asked.state_dir, os.environ))
         if path and (earlier := store.unfinished(path)):
@@ -305,27 +296,6 @@ def _tell_crash(summary: Summary, masker: Masker) -> None:
         error.add_note(masker.text(str(error)))
         for line in describe_bug(error):
             say(line)
-
-
-def _past(
-    asked: Asked, plan: Plan, session: Session, history: History, catalogue: Catalogue
-) -> Any:
-    from runner import runs  # noqa: PLC0415
-    from runner.journal import read_decisions  # noqa: PLC0415
-    from runner.resuming import Memory  # noqa: PLC0415
-
-    if not asked.accept_changes:
-        runs.check_same(history, plan, session.find(None), session.masker)
-    memory = Memory(
-        history,
-        catalogue,
-        session.find,
-        read_decisions(asked.in_doubt),
-        session.masker.add,
-        strict=not asked.accept_changes,
-    )
-    memory.check()
-    return memory
 
 
 def _close(summary: Summary, session: Session, run: Any) -> list[str]:

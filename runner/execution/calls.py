@@ -7,6 +7,7 @@ from collections.abc import Callable
 from runner.answers import judge
 from runner.errors import RunnerError
 from runner.execution.after import After, answer, fail_call, save_value
+from runner.execution.dry import Dry, why_held
 from runner.execution.outside import Outside, StepError
 from runner.execution.past import InDoubt
 from runner.execution.requests import build_request, find_tracker
@@ -44,6 +45,7 @@ class Caller:
         self._outside = outside
         self._after = After(templates)
         self._tally = tally
+        self._dry = Dry(tally, on=outside.dry)
 
     def make(
         self, call: Call, at: At, scope: Scope, envelope: dict[str, Json], tracker: str | None
@@ -55,6 +57,8 @@ class Caller:
         where it cannot be sent.
         """
         changes = call.operation.effect is not Effect.READS
+        if self._outside.dry and self._is_held_back(call, scope, envelope, tracker):
+            return "", False
         past = self._outside.past.done(at.key)
         if past is not None and not changes:
             envelope.update(past.envelope)
@@ -90,6 +94,24 @@ class Caller:
         self._judge_after(call, scope, envelope, again)
         return digest, False
 
+    def _is_held_back(
+        self, call: Call, scope: Scope, envelope: dict[str, Json], tracker: str | None
+    ) -> bool:
+        """Whether a dry run does not make a call; its envelope tells then what it would send."""
+        _, reach = find_tracker(call.tracker, scope, self._outside, tracker)
+        envelope["tracker"] = reach.name
+        request, needs = self._dry.request(call, scope, reach.api)
+        if not needs:
+            request = build_request(call, scope, self._outside.past.reveal, reach)
+            if not request.changes:
+                return False
+        if call.operation.effect is Effect.DESTROYS:
+            self._tally.take_destroy(self._outside.most_destroyed)
+        reads = call.operation.effect is Effect.READS
+        why = why_held(scope, needs if reads else "")
+        envelope.update(request=_shown(request), success=True, skipped=why)
+        return True
+
     def _judge_after(
         self,
         call: Call,
@@ -98,11 +120,13 @@ class Caller:
         again: Callable[[], None] | None,
     ) -> None:
         """What a call that succeeded still has to pass: until, expect, save."""
+        if self._tally.summary.held:
+            return  # what is expected may be what a call that was held back would do
         if call.until is not None and envelope["success"] and again is not None:
             self._until(call, scope, envelope, again)
         if envelope["success"]:
             self._after.expect(call, scope, envelope)
-        if envelope["success"] and call.save is not None:
+        if envelope["success"] and call.save is not None and not self._outside.dry:
             try:
                 mine = {**scope, **answer(envelope)}
                 save_value(self._outside, call.save, mine, envelope["data"])

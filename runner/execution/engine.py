@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import assert_never
 
 from runner import inputs
 from runner.errors import RunnerError
 from runner.execution.after import save_value
 from runner.execution.calls import Caller
-from runner.execution.envelopes import Value, blank, fail, outcome, why
+from runner.execution.dry import Dry, inherited, noted, value_of_held, why_held
+from runner.execution.envelopes import Value, blank, condition_of, fail, outcome, why
+from runner.execution.includes import given_inputs
 from runner.execution.loops import each, items_of
 from runner.execution.outside import Outside, StepError, stamp
 from runner.execution.overlap import ONE_BY_ONE, Overlap, in_order
 from runner.execution.requests import find_tracker
-from runner.execution.scope import At, Scope, all_of, both, holds, render
+from runner.execution.scope import At, Scope, all_of, both, holds
 from runner.execution.shelf import Shelf
 from runner.execution.tally import Tally
 from runner.model import (
@@ -27,8 +29,8 @@ from runner.model import (
     StepStarted,
     Summary,
 )
-from runner.planning import Block, Call, Include, Plan, SetValues, Step, destroys
-from runner.templating import TemplateError
+from runner.planning import Block, Call, Include, Loop, Plan, SetValues, Step, destroys
+from runner.templating import Renderer, Unknown, UnknownError, told
 
 
 def run(plan: Plan, outside: Outside, run_id: str, overlap: Overlap = ONE_BY_ONE) -> Summary:
@@ -40,6 +42,7 @@ def run(plan: Plan, outside: Outside, run_id: str, overlap: Overlap = ONE_BY_ONE
     where the run's tracker cannot be found.
     """
     tally = Tally(run_id, outside.emit, outside.past.seq)
+    tally.summary.dry = outside.dry
     here = outside.find(None)
     about = {"id": run_id, "started_at": stamp(plan.started)}
     scope: Scope = {"run": about, "tracker": {"name": here.name, "url": here.url}}
@@ -54,7 +57,7 @@ def run(plan: Plan, outside: Outside, run_id: str, overlap: Overlap = ONE_BY_ONE
     except Exception as error:  # noqa: BLE001  (what was done must be told before it is raised)
         tally.summary.crash = error
         tally.break_off("the run broke off")
-    tally.summary.outputs = engine.outputs
+    tally.summary.outputs = told(engine.outputs) if outside.dry else engine.outputs
     return tally.close()
 
 
@@ -80,6 +83,7 @@ class _Playbook:
         self._tracker = tracker
         self._outer = outer
         self._caller = Caller(outside, plan.templates, tally, shelf)
+        self._dry = Dry(tally, on=outside.dry)
         self._scope: Scope = {**scope, "inputs": dict(given.values), "vars": {}, "steps": {}}
         self.outputs: dict[str, Json] = {}
 
@@ -115,21 +119,19 @@ class _Playbook:
 
     def _compute_vars(self) -> None:
         for name, renderer in self._plan.variables.items():
-            try:
-                self._scope["vars"][name] = renderer.render(self._scope)
-            except TemplateError as error:
-                raise RunnerError(
-                    f"{self._plan.file}: vars.{name}: {error.message}", error.hint
-                ) from error
+            self._scope["vars"][name] = self._own(renderer, f"vars.{name}")
 
     def _compute_outputs(self) -> None:
         for name, renderer in self._plan.outputs.items():
-            try:
-                self.outputs[name] = renderer.render(self._scope)
-            except TemplateError as error:
-                raise RunnerError(
-                    f"{self._plan.file}: outputs.{name}: {error.message}", error.hint
-                ) from error
+            self.outputs[name] = self._own(renderer, f"outputs.{name}")
+
+    def _own(self, renderer: Renderer, what: str) -> Json:
+        """A value of the playbook itself. Raises RunnerError."""
+        try:
+            return self._dry.value(renderer, self._scope, what)
+        except StepError as error:
+            failure = error.failure
+            raise RunnerError(f"{self._plan.file}: {failure.message}", failure.hint) from error
 
     # -- steps ----------------------------------------------------------------------------------
 
@@ -188,9 +190,17 @@ class _Playbook:
                 return {"results": [], "count": 0, **outcome(True, skipped["skipped"])}
             items, workers = items_of(step.loop, scope)
             self._check_destroys(step, len(items))
-        except StepError as error:
-            return {"results": [], "count": 0, **self._failed(step, at, error)}
+        except (StepError, UnknownError) as error:
+            if self._dry.is_failure(error):
+                return {"results": [], "count": 0, **self._failed(step, at, error)}
+            return self._one_for_all(step, step.loop, scope, at)
         return self._loop(step, scope, at, items, workers)
+
+    def _one_for_all(self, step: Step, loop: Loop, scope: Scope, at: At) -> Value:
+        """What a dry run shows of a loop over items that are not known."""
+        value = self._once(step, self._dry.for_all(loop, scope), at)
+        results = Unknown(f"${{{{ steps.{at.label}.results }}}}")
+        return {"results": results, "count": results, **outcome(value["success"])}
 
     def _check_destroys(self, step: Step, count: int) -> None:
         """A loop that is known to destroy too much is refused before its first item."""
@@ -235,9 +245,16 @@ class _Playbook:
         try:
             if past is None and self._is_skipped(step, scope):
                 return self._skip(step, at, why(step))
+        except (StepError, UnknownError) as error:
+            if self._dry.is_failure(error):
+                return self._failed(step, at, error)
+            scope = noted(scope, f"if {condition_of(step)}")
+        try:
             return self._work(step, scope, at)
         except StepError as error:
             return self._failed(step, at, error)
+        except UnknownError as error:
+            return self._skip(step, at, why_held(scope, error.source))
 
     def _work(self, step: Step, scope: Scope, at: At) -> Value:
         work = step.work
@@ -273,11 +290,11 @@ class _Playbook:
             return envelope
         envelope["duration_ms"] = round((clock.monotonic() - began) * 1000, 3)
         self._tally.finish(at, call, envelope, digest)
-        return envelope
+        return envelope if envelope["skipped"] is None else value_of_held(envelope, at)
 
     def _set(self, work: SetValues, scope: Scope) -> Value:
-        values = render(work.values, scope, "set")
-        if work.save is not None:
+        values = self._dry.value(work.values, scope, "set")
+        if work.save is not None and not self._outside.dry:
             mine = {**scope, "values": values}
             save_value(self._outside, work.save, mine, values)
         return {"values": values, **outcome(True)}
@@ -290,19 +307,10 @@ class _Playbook:
         return {"steps": own if keep_all else {}, **outcome(success)}
 
     def _include(self, work: Include, scope: Scope, at: At) -> Value:
-        values = render(work.inputs, scope, "inputs")
-        if not isinstance(values, Mapping):
-            raise StepError("template", "inputs is no mapping", "name each input with its value")
-        try:
-            given = inputs.resolve(
-                work.declared, texts={}, values=values, environ=self._outside.environ, secrets={}
-            )
-        except RunnerError as error:
-            raise StepError("inputs", error.message, "correct the inputs of this step") from error
-        for secret in given.secrets:
-            self._outside.hide(secret)
+        given = given_inputs(work, self._dry.value(work.inputs, scope, "inputs"), self._outside)
         tracker, reach = find_tracker(work.tracker, scope, self._outside, self._tracker)
-        inner = {"run": scope["run"], "tracker": {"name": reach.name, "url": reach.url}}
+        here = {"name": reach.name, "url": reach.url}
+        inner = {"run": scope["run"], "tracker": here, **inherited(scope)}
         playbook = _Playbook(
             work.plan,
             self._outside,

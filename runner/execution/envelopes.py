@@ -46,7 +46,12 @@ def fail(envelope: Value, error: StepError) -> None:
 
 def why(step: Step) -> str:
     """Why a step is skipped."""
-    return f"when: {' '.join(step.when.source.split())} is false" if step.when else ""
+    return f"when: {condition_of(step)} is false" if step.when else ""
+
+
+def condition_of(step: Step) -> str:
+    """What must hold for a step not to be skipped, on one line."""
+    return " ".join(step.when.source.split()) if step.when else ""
 
 
 def outcome(success: bool | None, skipped: str | None = None) -> Value:

@@ -34,7 +34,8 @@ class Outside(NamedTuple):
     is none; `save` writes a value to a file and raises OSError or ValueError; `hide` makes a
     value secret from then on; `draw` gives a random number from 0 to 1; `digest` is a
     fingerprint of a request with its secrets hidden; `stopping` says whether the run was asked
-    to stop; `most_destroyed` is how many calls that destroy a run may make.
+    to stop; `most_destroyed` is how many calls that destroy a run may make; in a `dry` run calls
+    that change something are shown and not made.
     """
 
     find: Callable[[str | None], Reach]
@@ -49,6 +50,7 @@ class Outside(NamedTuple):
     stopping: Callable[[], bool]
     past: Past
     most_destroyed: int | None = None
+    dry: bool = False
 
 
 class StepError(Exception):

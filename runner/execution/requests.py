@@ -8,7 +8,7 @@ from typing import Any
 from runner.errors import RunnerError
 from runner.execution.outside import Outside, StepError
 from runner.execution.scope import Scope, render, render_seconds
-from runner.model import Json, Reach, Request
+from runner.model import Effect, Json, Reach, Request
 from runner.planning import Call
 from runner.templating import Renderer
 from runner.wire import PathError, build_path
@@ -49,7 +49,8 @@ def build_request(call: Call, scope: Scope, restore: Restore, reach: Reach) -> R
         path = build_path(call.operation, entity, params)
     except PathError as error:
         raise StepError("invalid_id", str(error), _NOT_SENT) from error
-    return Request(call.operation.method, reach.api + path, body, timeout=timeout)
+    changes = call.operation.effect is not Effect.READS
+    return Request(call.operation.method, reach.api + path, body, timeout=timeout, changes=changes)
 
 
 def _params(call: Call, scope: Scope, restore: Restore) -> Mapping[str, Json]:

@@ -10,7 +10,7 @@ from runner.execution.outside import StepError
 from runner.model import Json
 from runner.planning import Condition
 from runner.planning.times import seconds
-from runner.templating import Renderer, TemplateError, items_of
+from runner.templating import Renderer, TemplateError, items_of, refuse_unknown
 
 Scope = dict[str, Any]
 
@@ -50,17 +50,21 @@ class At:
 def render(renderer: Renderer, scope: Mapping[str, Any], what: str) -> Json:
     """A value. Raises StepError that names what it was for."""
     try:
-        return renderer.render(scope)
+        value = renderer.render(scope)
     except TemplateError as error:
         raise StepError("template", f"{what}: {error.message}", error.hint) from error
+    refuse_unknown(value)
+    return value
 
 
 def render_items(renderer: Renderer, scope: Mapping[str, Any], what: str) -> Json | Sequence[int]:
     """A value to go through once, which need not be there all at once. Raises StepError."""
     try:
-        return items_of(renderer, scope)
+        items = items_of(renderer, scope)
     except TemplateError as error:
         raise StepError("template", f"{what}: {error.message}", error.hint) from error
+    refuse_unknown(items)
+    return items
 
 
 def render_seconds(renderer: Renderer, scope: Mapping[str, Any], what: str) -> float:
@@ -81,6 +85,7 @@ def holds(condition: Condition, scope: Mapping[str, Any]) -> bool:
         value = condition.expression.evaluate(scope)
     except TemplateError as error:
         raise StepError("template", f"{condition.source}: {error.message}", error.hint) from error
+    refuse_unknown(value)
     if not isinstance(value, bool):
         raise StepError(
             "template",

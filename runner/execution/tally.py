@@ -116,10 +116,20 @@ class Tally:
             summary.exit_code = _CODES.get(str(failure.get("type")), ExitCode.FAILED)
         return summary
 
+    def _count_skipped(self, work: Work, envelope: dict[str, Json]) -> None:
+        summary = self.summary
+        if envelope["request"] is None or not isinstance(work, Call):
+            summary.skipped += 1
+        elif work.operation.effect is Effect.READS:
+            summary.held_reads += 1
+        else:
+            summary.held += 1
+            summary.held_destroys += work.operation.effect is Effect.DESTROYS
+
     def _count(self, at: At, work: Work, envelope: dict[str, Json]) -> None:
         summary = self.summary
         if envelope["skipped"] is not None:
-            summary.skipped += 1
+            self._count_skipped(work, envelope)
             return
         if envelope["success"] is None:
             summary.unknown += 1

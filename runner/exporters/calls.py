@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from runner.catalogue import Catalogue
 from runner.exporters.reading import Reader
-from runner.model import Effect
+from runner.model import DRY_RUN, Effect
 
 # What is said of a report without an end.
 NO_END = "The report has no end: the run was killed, is under way, or the report was cut off."
@@ -65,6 +65,11 @@ class Call(NamedTuple):
         """What was sent; empty where nothing was."""
         request = self.envelope.get("request")
         return request if isinstance(request, dict) else {}
+
+    @property
+    def held(self) -> bool:
+        """Whether a dry run held it back: `request` is what it would send."""
+        return self.message.startswith(DRY_RUN) and bool(self.request)
 
     @property
     def result(self) -> str:
@@ -147,6 +152,7 @@ class Totals:
     files: list[str] = field(default_factory=list)
     outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     changed: int = 0
+    held: int = 0
     began: float | None = None
     ended: float | None = None
     first: Call | None = None
@@ -155,6 +161,7 @@ class Totals:
         """Count a call."""
         self.outcomes[call.outcome] += 1
         self.changed += call.changed
+        self.held += call.held
         _note(self.runs, text_of(call.envelope.get("run")))
         _note(self.trackers, text_of(call.envelope.get("tracker")))
         _note(self.files, call.file)
@@ -191,7 +198,9 @@ class Totals:
             return "interrupted"
         if exit_code:
             return "failed"
-        return "succeeded" if reader.has_end else "unfinished"
+        if not reader.has_end:
+            return "unfinished"
+        return "dry run" if self.held else "succeeded"
 
     def counts(self, reader: Reader) -> list[tuple[str, int]]:
         """The words and numbers of a summary."""
@@ -201,7 +210,8 @@ class Totals:
             ("changed", self.changed),
             ("failed", self.outcomes[FAILED]),
             ("unknown", self.outcomes[UNKNOWN]),
-            ("skipped", self.outcomes[SKIPPED]),
+            ("held back", self.held),
+            ("skipped", self.outcomes[SKIPPED] - self.held),
             ("not run", not_run if isinstance(not_run, int) else 0),
         ]
 

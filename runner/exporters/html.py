@@ -41,6 +41,7 @@ _TITLES = {
     "in doubt": "In doubt",
     "interrupted": "Interrupted",
     "unfinished": "Unfinished",
+    "dry run": "Dry run: nothing was changed",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -19,13 +20,15 @@ from runner.exporters.calls import (
 from runner.exporters.excerpts import Excerpt, Excerpts
 from runner.exporters.reading import Reader
 from runner.exporters.surroundings import Surroundings
+from runner.model import DRY_RUN
 
 MOST_FAILURES = 50
 MOST_CHANGES = 100
+MOST_HELD = 50
 LONGEST = 500  # characters of a message in a table
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&#$:@!])")
 _SIGNS = {"succeeded": "✅", "failed": "❌", "in doubt": "❓", "interrupted": "⏹️",
-          "unfinished": "⏹️"}  # fmt: skip
+          "unfinished": "⏹️", "dry run": "🔎"}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -35,6 +38,7 @@ class _Seen:
     totals: Totals = field(default_factory=Totals)
     failures: list[Call] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
+    held: list[Call] = field(default_factory=list)
 
 
 def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:
@@ -45,6 +49,8 @@ def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:
         seen.totals.add(call)
         if call.outcome in {FAILED, UNKNOWN} and len(seen.failures) < MOST_FAILURES:
             seen.failures.append(call)
+        if call.held and len(seen.held) < MOST_HELD:
+            seen.held.append(call)
         if call.changed and len(seen.changes) < MOST_CHANGES:
             seen.changes.append(" ".join(filter(None, (f"{call.key} ({call.what})", call.result))))
     for line in _lines(seen, reader, surroundings):
@@ -75,7 +81,7 @@ def _lines(seen: _Seen, reader: Reader, surroundings: Surroundings) -> list[str]
     if totals.first is not None:
         lines += _first(totals.first, surroundings)
         lines += _failures(seen)
-    return lines + _changes(seen)
+    return lines + _held(seen) + _changes(seen)
 
 
 def _first(call: Call, surroundings: Surroundings) -> list[str]:
@@ -119,6 +125,26 @@ def _failures(seen: _Seen) -> list[str]:
     if total > len(seen.failures):
         lines.append(f"\n… and {total - len(seen.failures):,} more, which the report names.")
     return [*lines, ""]
+
+
+def _held(seen: _Seen) -> list[str]:
+    """What a dry run held back, as it would be sent."""
+    if not seen.held:
+        return []
+    drawn: list[str] = []
+    for call in seen.held:
+        if drawn:
+            drawn.append("")
+        reason = call.message.removeprefix(DRY_RUN).removeprefix("; ")
+        drawn.append(f"{call.key}  {call.what}" + (f"  ({reason})" if reason else ""))
+        drawn.append(f"{call.request.get('method')} {call.request.get('url')}")
+        body = call.request.get("body")
+        if body is not None:
+            text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+            drawn.append(text if len(text) <= LONGEST else f"{text[:LONGEST]} …")
+    if seen.totals.held > len(seen.held):
+        drawn.append(f"… and {seen.totals.held - len(seen.held):,} more, which the report names.")
+    return ["### What would be sent", "", *_fenced(drawn), ""]
 
 
 def _changes(seen: _Seen) -> list[str]:

@@ -27,7 +27,15 @@ from runner.planning.plan import (
 )
 from runner.playbook import Document, Map, Trail, read
 from runner.shapes import Shape
-from runner.templating import Renderer, TemplateError, Templates, compile_value
+from runner.templating import (
+    Constant,
+    Excused,
+    Renderer,
+    TemplateError,
+    Templates,
+    Unknown,
+    compile_value,
+)
 from runner.templating.functions import standard
 from runner.templating.text import OPEN, split_text
 from runner.validation import Rules
@@ -256,7 +264,7 @@ class _Builder:
             return _BodyFile(self._compile(step["body_file"]), self, shape, raw=raw)
         else:
             body = self._file_body(step["body_file"], shape)
-        return Raw(body) if raw else self._compile(body)
+        return Constant(body) if raw else self._compile(body)
 
     def _file_body(self, name: str, shape: Shape) -> Json:
         document = self._read(name)
@@ -272,7 +280,7 @@ class _Builder:
             body = self._file_body(str(name), shape)
         except RunnerError as error:
             raise TemplateError(error.message, error.hint) from error
-        return Raw(body) if raw else self._compile(body)
+        return Constant(body) if raw else self._compile(body)
 
     def _read(self, name: str) -> Document:
         folder = self._document.folder
@@ -281,19 +289,6 @@ class _Builder:
             first = document.problems[0]
             raise RunnerError(f"{first.place}: {first.message}", first.hint, code=ExitCode.INVALID)
         return document
-
-
-class Raw:
-    """A body that is sent as it is written, expressions and all."""
-
-    __slots__ = ("_body",)
-
-    def __init__(self, body: Json) -> None:
-        self._body = body
-
-    def render(self, scope: Mapping[str, Any]) -> Json:  # noqa: ARG002
-        """The body."""
-        return self._body
 
 
 class _BodyFile:
@@ -310,6 +305,13 @@ class _BodyFile:
     def render(self, scope: Mapping[str, Any]) -> Json:
         name = self._name.render(scope)
         return self._builder.late_body(name, self._shape, raw=self._raw).render(scope)
+
+    def sketch(self, scope: Mapping[str, Any], excused: Excused) -> Json:
+        name = self._name.sketch(scope, excused)
+        if isinstance(name, Unknown):
+            return name
+        body = self._builder.late_body(name, self._shape, raw=self._raw)
+        return body.sketch(scope, excused)
 
 
 def _fields(body: Json) -> frozenset[str]:

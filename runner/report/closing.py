@@ -69,6 +69,9 @@ class Closing:
         counts = [
             (summary.succeeded, "succeeded", "green"),
             (summary.changed, "changed", "cyan"),
+            (summary.held, "would change something", "cyan"),
+            (summary.held_destroys, "of them would destroy", "red"),
+            (summary.held_reads, "to be read after that", "cyan"),
             (summary.failed, "failed", "red"),
             (summary.unknown, "unknown", "magenta"),
             (summary.skipped, "skipped", "yellow"),
@@ -77,6 +80,8 @@ class Closing:
         ]
         shown = [self._paint(f"{n} {word}", colour) for n, word, colour in counts if n]
         end = " (interrupted)" if summary.interrupted else ""
+        if summary.dry:
+            end += "; a dry run: nothing was changed"
         time = f" in {seconds:.1f} s" if seconds is not None and seconds >= 1 else ""
         return f"run {summary.run}: " + (", ".join(shown) or "no calls") + time + end
 

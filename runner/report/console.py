@@ -9,14 +9,15 @@ from runner.model import Event, Finished, Retrying, Summary
 from runner.playbook import Document
 from runner.report.closing import Closing
 from runner.report.drawing import Paint, clean, draw, no_paint
-from runner.report.lines import exchange, outcome_of, request_line, result_words
+from runner.report.lines import exchange, outcome_of, request_line, result_words, would_send
 
 __all__ = ["Console", "Paint", "Say", "clean", "draw", "no_paint", "outcome_of"]
 
 Say = Callable[[str], None]
 
 _MARKS = {"done": ("ok", "green"), "failed": ("FAILED", "red"), "skipped": ("skipped", "yellow"),
-          "unknown": ("UNKNOWN", "magenta"), "stopped": ("stopped", "yellow")}  # fmt: skip
+          "unknown": ("UNKNOWN", "magenta"), "held": ("would", "cyan"),
+          "stopped": ("stopped", "yellow")}  # fmt: skip
 _BELOW = " " * 9  # what belongs to a call stands below its name
 
 
@@ -63,7 +64,8 @@ class Console:
 
     def _below(self, envelope: Mapping[str, Any]) -> Iterator[str]:
         error = envelope["error"]
-        asked = request_line(envelope) if self._verbosity == 1 else ""
+        held = outcome_of(envelope) == "held"
+        asked = request_line(envelope) if self._verbosity == 1 and not held else ""
         if error is not None:
             yield clean(f"{envelope['source']}: {error['message']}")
             if error["hint"]:
@@ -72,6 +74,8 @@ class Console:
                 yield clean(asked)
         elif self._verbosity:
             yield clean(f"{envelope['source']}  {asked}".rstrip())
+        if held and self._verbosity < 2:
+            yield from would_send(envelope)
         if envelope.get("cached") and self._verbosity:
             yield "not sent: the run had the answer already"
         if envelope.get("settled") and self._verbosity:

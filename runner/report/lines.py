@@ -6,18 +6,22 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runner.model import Json
+from runner.model import DRY_RUN, Json
 from runner.report.drawing import clean
 
 # How much of a body is shown; the report has all of it.
+ON_A_LINE = 100
 MOST_LINES = 40
 MOST_WIDE = 400
 
 
 def outcome_of(envelope: Mapping[str, Json]) -> str:
-    """`done`, `failed`, `skipped`, `unknown`, or `stopped`: not sent, since the run was to end."""
+    """`done`, `failed`, `skipped`, `unknown`, `held` or `stopped`.
+
+    A dry run held back what is `held`; what is `stopped` was not sent, since the run was to end.
+    """
     if envelope["skipped"] is not None:
-        return "skipped"
+        return "held" if envelope.get("request") else "skipped"
     if envelope["success"] is None:
         return "unknown"
     if envelope["success"]:
@@ -49,6 +53,15 @@ def exchange(envelope: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"< {line}" for line in body_lines(answer))
 
 
+def would_send(envelope: Mapping[str, Any]) -> Iterator[str]:
+    """What a call that is held back would send: a line for where, and the body, short or long."""
+    yield clean(request_line(envelope))
+    body = envelope["request"]["body"]
+    if body is not None:
+        short = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+        yield from [clean(short)] if len(short) <= ON_A_LINE else body_lines(body)
+
+
 def body_lines(body: Json, most: int = MOST_LINES) -> Iterator[str]:
     """A body as lines: JSON indented, raw text as it is, both cut with a word on what is left."""
     text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, indent=2)
@@ -64,7 +77,8 @@ def result_words(envelope: Mapping[str, Any]) -> str:
     """What came of a call, in a few words: status, id or rows, time, tries."""
     parts = []
     if envelope["skipped"]:
-        return f"  ({envelope['skipped']})"
+        said = str(envelope["skipped"]).removeprefix(DRY_RUN).removeprefix("; ")
+        return f"  ({said})" if said else ""
     if envelope["status"] is not None:
         parts.append(str(envelope["status"]))
     data = envelope["data"]

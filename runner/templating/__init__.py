@@ -1,19 +1,33 @@
 """Expressions in `${{ }}`: parse, find references, evaluate; knows no step and sends nothing."""
 
 from runner.templating.expressions import Expression, Reference, TemplateError
-from runner.templating.rendering import Renderer, as_text, compile_value, items_of
+from runner.templating.rendering import (
+    Constant,
+    Excused,
+    Renderer,
+    as_text,
+    compile_value,
+    items_of,
+)
 from runner.templating.templates import Templates
 from runner.templating.text import has_expression, split_text
+from runner.templating.unknown import Unknown, UnknownError, refuse_unknown, told
 
 __all__ = [
+    "Constant",
+    "Excused",
     "Expression",
     "Reference",
     "Renderer",
     "TemplateError",
     "Templates",
+    "Unknown",
+    "UnknownError",
     "as_text",
     "compile_value",
     "has_expression",
     "items_of",
+    "refuse_unknown",
     "split_text",
+    "told",
 ]

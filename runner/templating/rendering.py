@@ -10,23 +10,38 @@ from runner.model import Json
 from runner.templating.expressions import Expression, TemplateError, describe
 from runner.templating.templates import Templates
 from runner.templating.text import OPEN, UnclosedError, split_text
+from runner.templating.unknown import Unknown, UnknownError, refuse_unknown, written
+
+# Exceptions that mean no more than that a value is not known.
+Excused = tuple[type[TemplateError | UnknownError], ...]
 
 
 class Renderer(Protocol):
     """Something that has a value in a scope."""
 
     def render(self, scope: Mapping[str, Any]) -> Json:
-        """The value. Raises TemplateError."""
+        """The value. Raises TemplateError, and UnknownError where it cannot be known."""
+        ...
+
+    def sketch(self, scope: Mapping[str, Any], excused: Excused) -> Json:
+        """As `render`, with an `Unknown` for each part whose evaluation raises what is excused."""
         ...
 
 
-class _Constant:
+class Constant:
+    """A value without expressions, or whose expressions are not to be read."""
+
     __slots__ = ("value",)
 
     def __init__(self, value: Json) -> None:
         self.value = value
 
     def render(self, scope: Mapping[str, Any]) -> Json:  # noqa: ARG002
+        """The value."""
+        return self.value
+
+    def sketch(self, scope: Mapping[str, Any], excused: Excused) -> Json:  # noqa: ARG002
+        """The value."""
         return self.value
 
 
@@ -40,6 +55,12 @@ class _Whole:
 
     def render(self, scope: Mapping[str, Any]) -> Json:
         return self.expression.evaluate(scope)
+
+    def sketch(self, scope: Mapping[str, Any], excused: Excused) -> Json:
+        try:
+            return self.expression.evaluate(scope)
+        except excused:
+            return written(self.expression.source)
 
 
 class _Mixed:
@@ -56,6 +77,19 @@ class _Mixed:
             for part in self.parts
         )
 
+    def sketch(self, scope: Mapping[str, Any], excused: Excused) -> Json:
+        parts, known = [], True
+        for part in self.parts:
+            if isinstance(part, str):
+                parts.append(part)
+                continue
+            try:
+                parts.append(as_text(part.evaluate(scope), part.source))
+            except excused:
+                parts.append(written(part.source).source)
+                known = False
+        return "".join(parts) if known else Unknown("".join(parts))
+
 
 class _Mapping:
     __slots__ = ("items",)
@@ -66,6 +100,9 @@ class _Mapping:
     def render(self, scope: Mapping[str, Any]) -> Json:
         return {key: part.render(scope) for key, part in self.items}
 
+    def sketch(self, scope: Mapping[str, Any], excused: Excused) -> Json:
+        return {key: part.sketch(scope, excused) for key, part in self.items}
+
 
 class _List:
     __slots__ = ("items",)
@@ -75,6 +112,9 @@ class _List:
 
     def render(self, scope: Mapping[str, Any]) -> Json:
         return [part.render(scope) for part in self.items]
+
+    def sketch(self, scope: Mapping[str, Any], excused: Excused) -> Json:
+        return [part.sketch(scope, excused) for part in self.items]
 
 
 def items_of(renderer: Renderer, scope: Mapping[str, Any]) -> Json | Sequence[int]:
@@ -87,9 +127,9 @@ def items_of(renderer: Renderer, scope: Mapping[str, Any]) -> Json | Sequence[in
 def compile_value(value: Json, templates: Templates) -> Renderer:
     """A renderer for any JSON value. Raises TemplateError where an expression cannot be read."""
     if isinstance(value, str):
-        return _compile_text(value, templates) if OPEN in value else _Constant(value)
+        return _compile_text(value, templates) if OPEN in value else Constant(value)
     if _is_constant(value):
-        return _Constant(_plain(value))
+        return Constant(_plain(value))
     if isinstance(value, dict):
         return _Mapping([(key, compile_value(part, templates)) for key, part in value.items()])
     return _List([compile_value(part, templates) for part in value])
@@ -126,7 +166,7 @@ def _compile_text(text: str, templates: Templates) -> Renderer:
         raise TemplateError(str(error), "close it with '}}', and check the quotes in it") from error
     if len(segments) == 1:
         only = segments[0]
-        return _Whole(templates.expression(only.text)) if only.code else _Constant(only.text)
+        return _Whole(templates.expression(only.text)) if only.code else Constant(only.text)
     return _Mixed([templates.expression(s.text) if s.code else s.text for s in segments])
 
 
@@ -139,6 +179,7 @@ def as_text(value: Json, source: str = "") -> str:
         return value
     if isinstance(value, bool | int | float):
         return json.dumps(value)
+    refuse_unknown(value)
     where = f"{source.strip()} is {describe(value)}"
     if value is None:
         raise TemplateError(f"{where}, inside a text", "say what to write: | default('', true)")

@@ -10,6 +10,7 @@ from jinja2 import Undefined
 
 from runner.model import Json
 from runner.templating.budget import ITEM_COST, MAX_BITS, Budget, OverBudgetError
+from runner.templating.unknown import refuse_unknown
 
 MAX_DEPTH = 100
 # Shorter texts are not worth remembering: they may come up many times over.
@@ -66,6 +67,7 @@ class Plain:
                 items.append(item)
                 size += own + ITEM_COST
             return items, size
+        refuse_unknown(value)
         raise TypeError("this is a function, not a value: call it, with ()")
 
 

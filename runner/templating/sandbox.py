@@ -34,6 +34,7 @@ from runner.templating.references import find_references
 from runner.templating.results import Plain, counted
 from runner.templating.texts import text_of
 from runner.templating.trees import CONCAT, LOOKED, chargeable, check_names, parse, plain_words
+from runner.templating.unknown import refuse_unknown
 
 
 class _Missing(StrictUndefined):
@@ -154,6 +155,7 @@ class Sandbox(SandboxedEnvironment):
         return self._lacking(obj, str(argument))
 
     def _lacking(self, obj: Any, name: str) -> Any:
+        refuse_unknown(obj)
         # What is missing first is what the message must be about.
         return obj if isinstance(obj, StrictUndefined) else self.undefined(obj=obj, name=name)
 
@@ -165,6 +167,7 @@ class Sandbox(SandboxedEnvironment):
         """Call a function or a method of the language; nothing else."""
         if isinstance(__obj, StrictUndefined):
             str(__obj)  # raises, with the reason
+        refuse_unknown(__obj, *args, *options.values())
         if not __self.is_safe_callable(__obj):
             raise TypeError(f"{describe(__obj)} cannot be called")
         __self.budget.charge(CALL_COST)
@@ -178,6 +181,7 @@ class Sandbox(SandboxedEnvironment):
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:  # noqa: ARG002
         """Arithmetic, with a bound on what it makes."""
+        refuse_unknown(left, right)
         if not (isinstance(left, StrictUndefined) or isinstance(right, StrictUndefined)):
             check_operands(operator, left, right)
         value = self.binop_table[operator](left, right)
@@ -191,6 +195,7 @@ class Sandbox(SandboxedEnvironment):
 
         def charged(*args: Any, **options: Any) -> Any:
             self.budget.charge(CALL_COST)
+            refuse_unknown(*args, *options.values())
             if deep:
                 self.budget.charge_deep(*args, *options.values())
             value = run(*args, **options)
@@ -206,6 +211,7 @@ class Sandbox(SandboxedEnvironment):
     def _charged_test(self, run: Callable[..., Any]) -> Callable[..., Any]:
         def charged(value: Any, *args: Any) -> Any:
             self.budget.charge(CALL_COST)
+            refuse_unknown(value, *args)
             if args:
                 self.budget.charge_looks(value, *args)
             return run(value, *args)
@@ -217,6 +223,7 @@ class Sandbox(SandboxedEnvironment):
         return value
 
     def _concat(self, parts: list[Any]) -> str:
+        refuse_unknown(*parts)
         texts = [text_of(part) for part in parts]
         self.budget.charge(sum(map(len, texts)))
         return "".join(texts)

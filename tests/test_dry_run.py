@@ -1,0 +1,314 @@
+"""A dry run reads, and shows what it would change: nothing that changes anything leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Command, Run, Start, calls, steps
+
+from runner.errors import RunnerError
+from runner.model import Request
+from runner.session import Options, Session
+from runner.trackers import Trackers
+
+CREATE = "name: make, resource: offer, operation: create, body: {name: Tea}"
+SEED = {"offers": [{"id": 1, "name": "Tea"}, {"id": 2, "name": "Coffee"}]}
+AFTER = "{name: after, resource: offer, operation: update, id: 1, body: {notes: %s}}"
+
+
+def _sent(envelope: dict[str, Any]) -> str:
+    """What a call that was held back would send."""
+    request = envelope["request"]
+    path = request["url"].partition("/admin_api/v1")[2]
+    body = "" if request["body"] is None else f" {json.dumps(request['body'])}"
+    return f"{request['method']} {path}{body}"
+
+
+def test_reads_are_made_and_writes_are_shown(run_playbook: Run, start: Start) -> None:
+    """The answer to a read is used in what would be sent; the envelope says that it was not."""
+    tracker = start(seed=SEED)
+    text = steps(
+        "{name: all, resource: offer, operation: getAll}",
+        '{name: note, for_each: "${{ steps.all.data }}", resource: offer, operation: update,'
+        ' id: "${{ item.id }}", body: {notes: "was ${{ item.name }}"}}',
+        "{name: drop, resource: offer, operation: delete, id: 2}",
+    )
+    came = run_playbook(text, tracker=tracker, dry=True)
+    assert came.calls == ["GET /offers"]
+    assert [_sent(e) for e in came.envelopes[1:]] == [
+        'PUT /offers/1 {"notes": "was Tea"}',
+        'PUT /offers/2 {"notes": "was Coffee"}',
+        "DELETE /offers/2/archive",
+    ]
+    held = came.envelopes[1]
+    assert (held["skipped"], held["success"], held["attempts"]) == ("dry run", True, 0)
+    summary = came.summary
+    assert (summary.succeeded, summary.held, summary.held_destroys) == (1, 3, 1)
+    assert (summary.changed, summary.exit_code) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "steps.make.data",
+        "steps.make.data.id",
+        "steps.make.data['id']",
+        "steps.make.data[0]",
+        "steps.make.status",
+        "steps.make.data.id + 1",
+        "-steps.make.data.id",
+        "steps.make.data.id ~ 'x'",
+        "steps.make.data.id == 1",
+        "1 == steps.make.data",
+        "steps.make.data.id > 1",
+        "steps.make.data is defined",
+        "steps.make.data.id is defined",
+        "steps.make.data | default(5)",
+        "steps.make.data.id | default(5)",
+        "steps.make.data | length",
+        "steps.make.data | tojson",
+        "[steps.make.data] | tojson",
+        "steps.make.data | string | upper",
+        "'a' in steps.make.data",
+        "steps.make.data in [1]",
+        "not steps.make.data",
+        "steps.make.data and true",
+        "1 if steps.make.data else 2",
+        "range(steps.make.data) | list",
+        "{'a': steps.make.data}",
+        "[steps.make.data]",
+        "steps.each.results | pluck('data.id')",
+        "steps.each.results | map(attribute='data') | list",
+        "(steps.each.results | first).data.id",
+        "steps.each.results[0].data",
+        "steps.kept['values'].id",
+        "steps.kept['values'].id + 1",
+        "steps.kept['values'].text | upper",
+    ],
+)
+def test_what_is_not_known_is_shown_as_it_is_written(
+    expression: str, run_playbook: Run, start: Start
+) -> None:
+    """Nothing is computed from the answer to a call that was not made, however it is used."""
+    text = steps(
+        f"{{{CREATE}}}",
+        "{name: each, for_each: [1, 2], resource: offer, operation: create, body: {name: Tea}}",
+        '{name: kept, set: {id: "${{ steps.make.data.id }}", text: "n ${{ steps.make.status }}"}}',
+        AFTER % json.dumps(f"${{{{ {expression} | string }}}}".replace(" | string }}", " }}")),
+    )
+    came = run_playbook(text, tracker=start(seed=SEED), dry=True)
+    assert came.calls == []
+    shown = came.of("after")["request"]["body"]["notes"]
+    assert "${{ " in json.dumps(shown)
+    assert not any(word in json.dumps(shown) for word in ("UNKNOWN", "object at", "Unknown("))
+    assert came.summary.exit_code == 0
+
+
+def test_what_is_known_beside_it_is_computed(run_playbook: Run, start: Start) -> None:
+    """Each part of a body is as known as it can be; a text shows its known parts."""
+    note = '"${{ inputs.geo }}-${{ steps.make.data.id }}-${{ 1 + 1 }}"'
+    text = steps(f"{{{CREATE}}}", AFTER % note, head=["inputs: {geo: {default: DE}}"])
+    came = run_playbook(text, tracker=start(seed=SEED), dry=True)
+    assert _sent(came.of("after")) == ('PUT /offers/1 {"notes": "DE-${{ steps.make.data.id }}-2"}')
+
+
+def test_ids_and_parameters_that_are_not_known(run_playbook: Run, start: Start) -> None:
+    """They stand in the address as they are written; a read that needs one is not made."""
+    text = steps(
+        f"{{{CREATE}}}",
+        '{name: look, resource: offer, operation: get, id: "${{ steps.make.data.id }}"}',
+        "{name: list, resource: stream, operation: getAll,"
+        ' params: {campaign_id: "${{ steps.make.data.id }}"}}',
+    )
+    came = run_playbook(text, tracker=start(seed=SEED), dry=True)
+    assert came.calls == []
+    assert _sent(came.of("look")) == "GET /offers/${{ steps.make.data.id }}"
+    assert came.of("look")["skipped"] == "dry run; needs ${{ steps.make.data.id }}"
+    assert _sent(came.of("list")) == "GET /campaigns/${{ steps.make.data.id }}/streams"
+    assert came.summary.held_reads == 2
+
+
+def test_conditions_and_items_that_are_not_known(run_playbook: Run, start: Start) -> None:
+    """What may be skipped, or done several times, is shown once, with the word on which."""
+    text = steps(
+        f"{{{CREATE}}}",
+        '{name: perhaps, when: "${{ steps.make.data.state == 1 }}", resource: offer,'
+        " operation: delete, id: 1}",
+        "{name: many, for_each: \"${{ steps.make.data['rows'] }}\", resource: offer,"
+        ' operation: update, id: "${{ item.id }}", body: {notes: "${{ index }}"}}',
+        '{name: never, when: "${{ steps.make.skipped is not none }}", resource: offer,'
+        " operation: delete, id: 2}",
+        '{name: block, for_each: "${{ steps.many.results }}", steps: [{name: in, resource: offer,'
+        ' operation: delete, id: "${{ item.data.id }}"}]}',
+    )
+    came = run_playbook(text, tracker=start(seed=SEED), dry=True)
+    assert came.calls == []
+    assert [(e["step"], e["skipped"]) for e in came.envelopes] == [
+        ("make", "dry run"),
+        ("perhaps", "dry run; if steps.make.data.state == 1"),
+        ("many", "dry run; for each of ${{ steps.make.data['rows'] }}"),
+        ("never", "when: steps.make.skipped is not none is false"),
+        ("block.in", "dry run; for each of ${{ steps.many.results }}"),
+    ]
+    assert _sent(came.of("many")) == 'PUT /offers/${{ item.id }} {"notes": "${{ index }}"}'
+    assert came.summary.exit_code == 0
+
+
+def test_what_is_read_afterwards_may_lack_what_was_not_made(
+    run_playbook: Run, start: Start
+) -> None:
+    """Neither expectations nor expressions fail for that; before the first write they do."""
+    asks = [
+        "{name: all, resource: offer, operation: getAll, "
+        'expect: ["${{ (data | length) > 5 }}"], until: "${{ (data | length) > 5 }}", every: 1ms}',
+        "{name: use, resource: offer, operation: update, id: 1,"
+        " body: {notes: \"${{ (steps.all.data | one(name='New')).id }}\"}}",
+        "{name: none, for_each: \"${{ [steps.all.data | one(name='New')] }}\", resource: offer,"
+        ' operation: delete, id: "${{ item.id }}"}',
+    ]
+    came = run_playbook(steps(f"{{{CREATE}}}", *asks), tracker=start(seed=SEED), dry=True)
+    assert came.errors() == []
+    assert came.calls == ["GET /offers"]
+    shown = came.of("use")["request"]["body"]["notes"]
+    assert shown == "${{ (steps.all.data | one(name='New')).id }}"
+    assert "one(name='New')" in came.of("none")["skipped"]
+    failed = run_playbook(steps(*asks), tracker=start(seed=SEED), dry=True)
+    assert "(data | length) > 5 is false" in failed.errors()[0]
+
+
+def test_included_playbooks_are_gone_through(run_playbook: Run, start: Start, folder: Path) -> None:
+    """What they are given may be unknown, whatever type they declare; so may what they give."""
+    inner = steps(
+        '{name: rename, resource: offer, operation: update, id: "${{ inputs.id }}",'
+        ' body: {name: "${{ inputs.name }}"}}',
+        head=["inputs: {id: {type: integer}, name: {type: string, default: Tea}}",
+              'outputs: {new: "${{ steps.rename.data.id }}", name: "${{ inputs.name }}"}'],
+    )  # fmt: skip
+    (folder / "inner.yaml").write_text(inner, encoding="utf-8")
+    text = steps(
+        f"{{{CREATE}}}",
+        '{name: sub, include: inner.yaml, inputs: {id: "${{ steps.make.data.id }}"}}',
+        '{name: end, resource: offer, operation: delete, id: "${{ steps.sub.outputs.new }}"}',
+        head=[
+            'outputs: {new: "${{ steps.sub.outputs.new }}", name: "${{ steps.sub.outputs.name }}"}'
+        ],
+    )
+    came = run_playbook(text, tracker=start(seed=SEED), dry=True)
+    assert _sent(came.of("sub.rename")) == 'PUT /offers/${{ steps.make.data.id }} {"name": "Tea"}'
+    assert _sent(came.of("end")).startswith("DELETE /offers/${{ ")
+    assert came.summary.outputs["name"] == "Tea"
+    assert str(came.summary.outputs["new"]).startswith("${{ ")
+
+
+def test_a_tracker_that_is_not_known(run_playbook: Run, start: Start) -> None:
+    """Where a call would go may hang on an answer too."""
+    text = steps(
+        f"{{{CREATE}}}",
+        "{name: there, tracker: \"${{ steps.make.data['where'] }}\", resource: offer,"
+        " operation: delete, id: 1}",
+    )
+    came = run_playbook(text, tracker=start(seed=SEED), dry=True)
+    assert came.of("there")["skipped"] == "dry run; needs ${{ steps.make.data }}"
+    assert came.calls == []
+
+
+def test_nothing_is_saved(run_playbook: Run, start: Start, folder: Path) -> None:
+    """Files are changes too."""
+    text = steps(
+        "{name: all, resource: offer, operation: getAll, save: all.json}",
+        "{name: kept, set: {a: 1}, save: kept.json}",
+    )
+    came = run_playbook(text, tracker=start(seed=SEED), dry=True)
+    assert came.summary.succeeded == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["playbook.yaml"]
+
+
+def test_a_real_mistake_is_still_one(run_playbook: Run, start: Start) -> None:
+    """A body that does not fit once it is computed fails, as does a tracker that says no."""
+    text = steps(
+        "{name: all, resource: offer, operation: getAll}",
+        '{name: bad, resource: offer, operation: update, id: "${{ steps.all.data[0].name }}",'
+        ' body: {payout_value: "${{ steps.all.data }}"}}',
+    )
+    came = run_playbook(text, tracker=start(seed=SEED), dry=True)
+    assert came.summary.failed == 1
+    assert came.of("bad")["error"]["type"] == "invalid_body"
+
+
+def test_whoever_asks_no_change_leaves(start: Start) -> None:
+    """The way to the tracker is closed to everything but reads, whatever the engine does."""
+    tracker = start(seed=SEED)
+    environ = {"KEITARO_URL": tracker.url, "KEITARO_API_KEY": tracker.key}
+    with Session(Trackers(None, environ), Options(dry=True), environ=environ) as session:
+        here = session.find(None)
+        assert here.send(Request("GET", f"{here.api}/offers", changes=False)).status == 200
+        with pytest.raises(RunnerError, match="about to change"):
+            here.send(Request("DELETE", f"{here.api}/offers/1"))
+    assert calls(tracker) == ["GET /offers"]
+
+
+PLAYBOOK = steps(
+    f"{{{CREATE}}}", "{name: drop, resource: offer, operation: delete, id: 1}", head=["name: two"]
+)
+
+
+@pytest.fixture
+def dry(cli: Command, start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs the playbook dry through the command line."""
+    tracker = start(seed=SEED)
+    monkeypatch.setenv("KEITARO_URL", tracker.url)
+    monkeypatch.setenv("KEITARO_API_KEY", tracker.key)
+    (folder / "two.yaml").write_text(PLAYBOOK, encoding="utf-8")
+
+    def run(*options: str) -> Any:
+        said = cli("run", "two.yaml", "--dry-run", *options)
+        assert calls(tracker) == []
+        return said
+
+    return run
+
+
+def test_what_a_person_reads(dry: Callable[..., Any], folder: Path) -> None:
+    """Each call with its request; nobody is asked to agree, and there is no run to go on with."""
+    said = dry()
+    assert said.code == 0
+    lines = said.err.splitlines()
+    assert [line.split("http")[0].rstrip() for line in lines[:5]] == [
+        "would    make  offer.create",
+        "         POST",
+        '         {"name": "Tea"}',
+        "would    drop  offer.delete",
+        "         DELETE",
+    ]
+    assert "2 would change something, 1 of them would destroy; a dry run: nothing was" in said.err
+    assert [path.name for path in folder.iterdir()] == ["two.yaml"]
+
+
+def test_forms_of_its_report(dry: Callable[..., Any], folder: Path) -> None:
+    """What a reviewer sees is what would be sent."""
+    dry("--report=r.jsonl", "--markdown=r.md", "--html=r.html", "--junit=r.xml")
+    text = (folder / "r.md").read_text(encoding="utf-8")
+    assert "two.yaml: dry run" in text
+    assert '{"name": "Tea"}' in text
+    assert "| held back |" in text
+    assert "nothing was changed" in (folder / "r.html").read_text(encoding="utf-8")
+    assert 'message="dry run"' in (folder / "r.xml").read_text(encoding="utf-8")
+
+
+def test_it_does_not_go_with_resume(cli: Command, folder: Path) -> None:
+    """Which goes on with a run that has changed something."""
+    (folder / "two.yaml").write_text(PLAYBOOK, encoding="utf-8")
+    said = cli("run", "two.yaml", "--dry-run", "--resume")
+    assert said.code == 2
+    assert "--dry-run" in said.err
+
+
+def test_too_many_that_destroy(dry: Callable[..., Any]) -> None:
+    """What a run would refuse is refused."""
+    said = dry("--max-destroy=0")
+    assert said.code != 0
+    assert "may destroy 0" in said.err

@@ -10,12 +10,13 @@ from runner.execution.outside import StepError
 from runner.execution.scope import Scope, render, render_items
 from runner.model import Json
 from runner.planning import Loop
+from runner.templating import Rows
 
 
 def items_of(loop: Loop, scope: Scope) -> tuple[Sequence[Json], int]:
     """The items, and how many of them at a time. Raises StepError."""
     items = render_items(loop.items, scope, "for_each")
-    if not isinstance(items, list | range):
+    if not isinstance(items, list | range | Rows):
         raise StepError(
             "template",
             f"for_each: {items!r:.80} is no list",

@@ -36,7 +36,7 @@ from runner.templating import (
     Unknown,
     compile_value,
 )
-from runner.templating.functions import standard
+from runner.templating.functions import row_reader, standard
 from runner.templating.text import OPEN, split_text
 from runner.validation import Rules
 from runner.validation.files import file_trouble
@@ -60,7 +60,8 @@ def build(document: Document, rules: Rules, inputs: Inputs, started: datetime) -
 def _plan(
     document: Document, rules: Rules, inputs: Inputs, started: datetime, root: Path | None
 ) -> Plan:
-    templates = Templates(standard(document.folder, root, lambda: started))
+    functions = standard(document.folder, root, lambda: started)
+    templates = Templates(functions, row_reader(document.folder, root))
     builder = _Builder(document, rules, templates, started, root)
     data = document.data
     return Plan(

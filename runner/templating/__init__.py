@@ -9,6 +9,7 @@ from runner.templating.rendering import (
     compile_value,
     items_of,
 )
+from runner.templating.rows import Rows
 from runner.templating.templates import Templates
 from runner.templating.text import has_expression, split_text
 from runner.templating.unknown import Unknown, UnknownError, refuse_unknown, told
@@ -19,6 +20,7 @@ __all__ = [
     "Expression",
     "Reference",
     "Renderer",
+    "Rows",
     "TemplateError",
     "Templates",
     "Unknown",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.model import Json
+from runner.templating.rows import Rows
 
 FILE_READERS = ("base64file", "csv", "file", "json_file")
 NAMES = ("base64file", "csv", "days_ago", "file", "json_file", "today")
@@ -28,9 +27,7 @@ def standard(
     Paths are looked up in `folder` and must lie below `root`, the folder of the playbook that
     was started. `now` is when the run began, so that a day does not change half-way.
     """
-
-    def read(name: str) -> bytes:
-        return _read(folder or Path.cwd(), root or folder or Path.cwd(), name)
+    read, read_rows = _reader(folder, root), row_reader(folder, root)
 
     def today(zone: str = "UTC") -> str:
         return _day(now(), 0, zone)
@@ -40,12 +37,22 @@ def standard(
 
     return {
         "base64file": lambda name: base64.b64encode(read(name)).decode(),
-        "csv": lambda name, delimiter=",": _rows(_text(read(name), name), name, delimiter),
+        "csv": lambda name, delimiter=",": list(read_rows(name, delimiter)),
         "days_ago": days_ago,
         "file": lambda name: _text(read(name), name),
         "json_file": lambda name: _json(_text(read(name), name), name),
         "today": today,
     }
+
+
+def row_reader(folder: Path | None, root: Path | None) -> Callable[[str, str], Rows]:
+    """What gives the rows of a CSV file, each made when it is asked for. Raises ValueError."""
+    read = _reader(folder, root)
+    return lambda name, delimiter: Rows(read(name), name, delimiter)
+
+
+def _reader(folder: Path | None, root: Path | None) -> Callable[[str], bytes]:
+    return lambda name: _read(folder or Path.cwd(), root or folder or Path.cwd(), name)
 
 
 def _read(folder: Path, root: Path, name: str) -> bytes:
@@ -69,30 +76,6 @@ def _text(raw: bytes, name: str) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"'{name}' is not UTF-8 text") from error
-
-
-def _rows(text: str, name: str, delimiter: str) -> list[dict[str, str]]:
-    """The rows of a CSV file with a header line, each a mapping of texts."""
-    if not isinstance(delimiter, str) or len(delimiter) != 1:
-        raise ValueError("a delimiter is one character")
-    lines = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
-    rows: list[dict[str, str]] = []
-    try:
-        header = [column.strip() for column in next(lines, [])]
-        if not header or len(set(header)) != len(header) or "" in header:
-            raise ValueError(f"'{name}' must begin with a line of column names, each once")
-        for cells in lines:
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                raise ValueError(
-                    f"'{name}', line {lines.line_num}: {len(cells)} cells, "
-                    f"and {len(header)} columns"
-                )
-            rows.append(dict(zip(header, cells, strict=True)))
-    except csv.Error as error:
-        raise ValueError(f"'{name}', line {lines.line_num}: {error}") from error
-    return rows
 
 
 def _json(text: str, name: str) -> Json:

@@ -18,7 +18,10 @@ LONG = 200
 
 
 class Plain:
-    """Turns one result to JSON: generators and tuples to lists, each shared part only once."""
+    """Turns one result to JSON: generators and tuples to lists, each shared part only once.
+
+    What is JSON already is not copied: values are never changed once they are there.
+    """
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -54,19 +57,22 @@ class Plain:
             raise TypeError(f"the value is nested more than {MAX_DEPTH} levels deep")
         if isinstance(value, dict):
             fields: dict[str, Json] = {}
-            size = ITEM_COST * (1 + len(value))
+            same, size = type(value) is dict, ITEM_COST * (1 + len(value))
             for key, part in value.items():
-                fields[_key(key)], own = self._plain(part, depth + 1)
+                name, (field, own) = _key(key), self._plain(part, depth + 1)
+                fields[name] = field
+                same = same and name is key and field is part
                 size += own
-            return fields, size
+            return value if same else fields, size
         if isinstance(value, list | tuple | set) or hasattr(value, "__next__"):
             items: list[Json] = []
-            size = ITEM_COST
+            same, size = type(value) is list, ITEM_COST
             for part in value:
                 item, own = self._plain(part, depth + 1)
                 items.append(item)
+                same = same and item is part
                 size += own + ITEM_COST
-            return items, size
+            return value if same else items, size
         refuse_unknown(value)
         raise TypeError("this is a function, not a value: call it, with ()")
 

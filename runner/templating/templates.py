@@ -7,11 +7,12 @@ others never loads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from runner.model import Json
 from runner.templating.expressions import Expression, Reference, TemplateError
-from runner.templating.quick import comparison, count, path
+from runner.templating.quick import comparison, count, path, rows
 
 if TYPE_CHECKING:
     from runner.templating.sandbox import Sandbox
@@ -23,11 +24,17 @@ MAX_LENGTH = 4_000
 class Templates:
     """Expressions by their source, each parsed once; holds the sandbox, made when first needed.
 
-    `functions` are the names that may be called (see `runner.templating.functions`).
+    `functions` are the names that may be called, `read_rows` what gives the rows of a CSV file one
+    by one (see `runner.templating.functions`).
     """
 
-    def __init__(self, functions: Mapping[str, Callable[..., Any]] | None = None) -> None:
+    def __init__(
+        self,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+        read_rows: Callable[[str, str], Sequence[Json]] | None = None,
+    ) -> None:
         self._functions = dict(functions or {})
+        self._read_rows = read_rows
         self._known: dict[str, Expression] = {}
         self._parsed: dict[str, Expression] = {}
         self._sandbox: Sandbox | None = None
@@ -67,6 +74,8 @@ class Templates:
                 "compute parts of it in vars or in a set step",
             )
         found = path(source) or comparison(source, self._careful) or count(source, self._careful)
+        if found is None and self._read_rows is not None:
+            found = rows(source, self._careful, self._read_rows)
         return found or self._parse(source)
 
     def _careful(self, source: str) -> Expression:

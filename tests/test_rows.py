@@ -1,0 +1,131 @@
+"""Rows of CSV files: made one by one, they say what reading the whole file says."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Run, Start
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.templating import Rows
+
+_CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=8)
+
+
+@given(
+    rows=st.lists(st.lists(_CELLS, min_size=2, max_size=2), max_size=8),
+    delimiter=st.sampled_from(",;\t|"),
+    ending=st.sampled_from(["\n", "\r\n"]),
+    bom=st.booleans(),
+)
+def test_any_file_reads_as_a_whole_one_does(
+    rows: list[list[str]], delimiter: str, ending: str, bom: bool
+) -> None:
+    """Whatever the cells hold: quotes, delimiters, line breaks, characters of any alphabet."""
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter, lineterminator=ending, quoting=csv.QUOTE_ALL)
+    writer.writerows([["a", "б"], *rows])
+    raw = out.getvalue().encode("utf-8-sig" if bom else "utf-8")
+    found = Rows(raw, "file.csv", delimiter)
+    expected = [dict(zip(["a", "б"], row, strict=True)) for row in rows]
+    assert list(found) == expected
+    assert len(found) == len(expected)
+    assert found[1:] == expected[1:]
+    assert [found[-1 - number] for number in range(len(expected))] == expected[::-1]
+    with pytest.raises(IndexError):
+        found[len(expected)]
+
+
+def test_lines_without_cells_are_passed_over() -> None:
+    """Between rows, and at the end."""
+    assert list(Rows(b"a\n\n1\n\r\n2\n\n", "f")) == [{"a": "1"}, {"a": "2"}]
+    assert list(Rows(b"a,b\n1,2", "f")) == [{"a": "1", "b": "2"}]
+    assert list(Rows(b"a,b\n", "f")) == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b"", "must begin with a line of column names"),
+        (b"a,a\n1,2\n", "each once"),
+        (b"a, \n1,2\n", "must begin"),
+        (b"a,b\n1,2\n1\n", "'f', line 3: 1 cells, and 2 columns"),
+        (b'a,b\n"x\ny",2\n1,2,3\n', "'f', line 4: 3 cells"),
+        (b'a\n"x\n', "'f', line 2"),
+        (b"a\n\xff\n", "'f' is not UTF-8 text"),
+    ],
+)
+def test_what_is_wrong_is_said_at_the_beginning(raw: bytes, why: str) -> None:
+    """Before the first row is used."""
+    with pytest.raises(ValueError, match=why):
+        Rows(raw, "f")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "csv('rows.csv')",
+        'csv("rows.csv")',
+        "csv('semi.csv', ';')",
+        "csv('semi.csv', delimiter=';')",
+        "csv(inputs.file)",
+        "csv('rows.csv') | list",
+    ],
+)
+def test_loops_over_the_rows_of_a_file(
+    source: str, run_playbook: Run, start: Start, folder: Path
+) -> None:
+    """In whichever way it is named, each row is an item; what a loop gives has its place."""
+    (folder / "rows.csv").write_text("name,note\nTea,x\nCoffee,y\n", encoding="utf-8")
+    (folder / "semi.csv").write_text("name;note\nTea;x\nCoffee;y\n", encoding="utf-8")
+    text = f"""
+version: 1
+inputs: {{file: {{default: rows.csv}}}}
+steps:
+  - name: each
+    for_each: {json.dumps(f"${{{{ {source} }}}}")}
+    resource: offer
+    operation: create
+    body: {{name: "${{{{ item.name }}}}", notes: "${{{{ item.note }}}} ${{{{ index }}}}"}}
+outputs:
+  names: ${{{{ steps.each.results | pluck('data.name') }}}}
+"""
+    came = run_playbook(text, tracker=start())
+    bodies = [e["request"]["body"] for e in came.envelopes]
+    assert bodies == [{"name": "Tea", "notes": "x 0"}, {"name": "Coffee", "notes": "y 1"}]
+    assert came.summary.outputs["names"] == ["Tea", "Coffee"]
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("csv('none.csv')", "cannot read 'none.csv'"),
+        ("csv('../up.csv')", "outside the playbook's folder"),
+        ("csv('rows.csv', 'ab')", "a delimiter is one character"),
+        ("csv('bad.csv')", "'bad.csv', line 2: 1 cells"),
+        ("csv(inputs.file)", "a file is named by a text"),
+    ],
+)
+def test_a_file_that_cannot_be_gone_through(
+    source: str, why: str, run_playbook: Run, start: Start, folder: Path
+) -> None:
+    """The step fails with what is wrong, before anything of it is sent."""
+    (folder / "rows.csv").write_text("name\nTea\n", encoding="utf-8")
+    (folder / "bad.csv").write_text("name,note\nTea\n", encoding="utf-8")
+    text = f"""
+version: 1
+inputs: {{file: {{type: integer, default: 5}}}}
+steps:
+  - for_each: {json.dumps(f"${{{{ {source} }}}}")}
+    resource: offer
+    operation: create
+    body: {{name: "${{{{ item.name }}}}"}}
+"""
+    came = run_playbook(text, tracker=start())
+    assert why in came.errors()[0]
+    assert came.calls == []

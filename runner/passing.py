@@ -35,6 +35,8 @@ class PassedOn:
     def take(self, envelope: Mapping[str, Json], hidden: Iterable[Trail]) -> None:
         """Hide from now on what was hidden in an envelope, given whole, where it may go on."""
         step = str(envelope["step"])
+        if self._references.keys().isdisjoint(step.split(".")):
+            return
         for trail in hidden:
             if not self._leads(step, trail):
                 continue

@@ -81,6 +81,10 @@ def _object(value: Mapping[str, Json], text: Text, depth: int) -> Json:
             shown = text(part)
         elif kind is int or part is None:
             continue
+        elif kind is dict and depth < DEEPEST:
+            if not part:
+                continue
+            shown = _object(part, text, depth + 1)
         else:
             shown = without_fields(part, text, depth)
         if shown is not part:

@@ -77,25 +77,37 @@ def _runs(
     bench: Bench, server: Server, turns: int, state: str = "state", transport: str = "httpx"
 ) -> Callable[[], Took]:
     """`run` of so many turns with a report and a journal, checked at the server."""
-    folder, env = bench.at(server, "runner")
+    folder, _ = bench.at(server, "runner")
     file = playbooks.write(folder / f"turns-{turns}.yaml", playbooks.turns(turns))
+    asked = {"POST": turns, "GET": turns, "PUT": turns}
+    return _runs_file(bench, server, file, asked, state, transport)
+
+
+def _runs_file(
+    bench: Bench, server: Server, file: Path, asked: Mapping[str, int],
+    state: str = "state", transport: str = "httpx",
+) -> Callable[[], Took]:  # fmt: skip
+    folder, env = bench.at(server, "runner")
     command = [bench.runner, "run", file, "--quiet", "--report", "report.jsonl",
                "--state-dir", state, "--transport", transport]  # fmt: skip
 
     def task() -> Took:
         shutil.rmtree(folder / state, ignore_errors=True)
         took = run(command, folder, env)
-        server.check({"POST": turns, "GET": turns, "PUT": turns})
+        server.check(asked)
         count = (folder / "report.jsonl").read_bytes().count(b'"success":true')
-        if count != turns * STEPS_IN_A_TURN:
+        if count != sum(asked.values()):
             raise BenchmarkError(f"the report has {count} calls that succeeded")
         return took
 
     return task
 
 
-def _scripts(bench: Bench, server: Server, script: str, turns: int) -> Callable[[], Took]:
+def _scripts(
+    bench: Bench, server: Server, script: str, turns: int, asked: Mapping[str, int] | None = None
+) -> Callable[[], Took]:
     """A floor, with the same requests."""
+    wanted = asked or {"POST": turns, "GET": turns, "PUT": turns}
     folder, env = bench.at(server, "floors")
     text = floors.fill(
         script, URL=server.url + PATH.decode(), PATH=PATH.decode(), KEY=KEY, PORT=server.port,
@@ -104,7 +116,7 @@ def _scripts(bench: Bench, server: Server, script: str, turns: int) -> Callable[
 
     def task() -> Took:
         took = run([bench.python, "-c", text], folder, env)
-        server.check({"POST": turns, "GET": turns, "PUT": turns})
+        server.check(wanted)
         return took
 
     return task
@@ -200,6 +212,21 @@ def in_order(bench: Bench, server: Server) -> Iterator[Row]:
     if "in memory" in found:
         what = "per step, journal in memory"
         yield _per_step(what, found, "in memory", "httpx", "≤ 1.25")
+
+
+def answers(bench: Bench, server: Server) -> Iterator[Row]:
+    """Bodies and answers of the size that trackers have, beside `httpx.Client` and `.json()`."""
+    folder, _ = bench.at(server, "runner")
+    for what, write, floor, kind, count in (
+        ("300 creates of 14 fields", playbooks.creates, floors.HTTPX_CREATES, "POST", 300),
+        ("100 lists of 100 campaigns", playbooks.lists, floors.HTTPX_LISTS, "list", 100),
+    ):
+        file = playbooks.write(folder / f"{kind}.yaml", write(count))
+        asked = {kind: count}
+        tasks = {"run": _runs_file(bench, server, file, asked),
+                 "httpx": _scripts(bench, server, floor, count, asked)}  # fmt: skip
+        found, failed = in_turn(bench.rounds, tasks)
+        yield replace(_compare(what, found, failed, "run", "httpx", 0), aim="")
 
 
 def _per_step(
@@ -383,10 +410,13 @@ def _shares(
 def memory(bench: Bench, server: Server) -> Iterator[Row]:
     """The peak of a loop, and of reports exported, at two sizes."""
     few, many = 1_000, 10_000 if bench.quick else 100_000
-    for kind, write in (("range", playbooks.loop), ("list", playbooks.list_loop)):
+    for kind, write in (
+        ("range", playbooks.loop), ("csv", playbooks.csv_loop), ("list", playbooks.list_loop)
+    ):  # fmt: skip
         peaks = {}
         for count in (few, many):
             folder, env = bench.at(server, "runner")
+            playbooks.write(folder / f"rows-{count}.csv", playbooks.rows(count))
             file = playbooks.write(folder / f"loop-{count}.yaml", write(count))
             took = run_for_memory(
                 [bench.runner, "run", file, "--quiet", "--report", "report.jsonl",
@@ -478,6 +508,7 @@ def _line_kept(file: Path, *, over_zeros: bool, count: int = 100) -> float:
 FIGURES: Mapping[str, Figure] = {
     "start": start_up,
     "order": in_order,
+    "answers": answers,
     "sync": syncing,
     "parallel": in_parallel,
     "validate": validating,

@@ -18,6 +18,27 @@ with httpx.Client(headers={"Api-Key": "{KEY}", "Accept": "application/json"}) as
         assert answer.status_code == 200
 """
 
+HTTPX_LISTS = """
+import httpx
+with httpx.Client(headers={"Api-Key": "{KEY}", "Accept": "application/json"}) as client:
+    for turn in range({TURNS}):
+        answer = client.get("{URL}")
+        assert answer.status_code == 200 and len(answer.json()) == 100
+"""
+
+HTTPX_CREATES = """
+import httpx
+with httpx.Client(headers={"Api-Key": "{KEY}", "Accept": "application/json"}) as client:
+    for turn in range({TURNS}):
+        answer = client.post("{URL}", json={
+            "name": f"Launch DE {turn}", "alias": f"launch-{turn}", "type": "position",
+            "state": "active", "cookies_ttl": 24, "cost_type": "CPC", "cost_value": 0.5,
+            "cost_currency": "USD", "uniqueness_method": "ip_ua", "position": 5,
+            "bind_visitors": "s", "traffic_source_id": 4, "domain_id": 2, "notes": f"n {turn}"})
+        answer.json()
+        assert answer.status_code == 200
+"""
+
 # With all that keitaro-runner's own start-up is held against.
 HTTPX_AND_ALL = "import click, yaml, jsonschema" + HTTPX
 

@@ -61,6 +61,53 @@ def computed(count: int) -> Iterator[str]:
 """
 
 
+def lists(count: int) -> Iterator[str]:
+    """As many steps that each list all campaigns."""
+    yield "version: 1\nname: lists\nsteps:\n"
+    for step in range(count):
+        yield f"  - {{name: l{step}, resource: campaign, operation: getAll}}\n"
+
+
+def creates(count: int) -> Iterator[str]:
+    """As many steps that each create a campaign with all that one usually gives."""
+    yield _HEAD
+    for step in range(count):
+        yield f"""\
+  - name: c{step}
+    resource: campaign
+    operation: create
+    body:
+      name: Launch ${{{{ inputs.country }}}} {step}
+      alias: launch-{step}
+      type: position
+      state: active
+      cookies_ttl: 24
+      cost_type: CPC
+      cost_value: 0.5
+      cost_currency: USD
+      uniqueness_method: ip_ua
+      position: 5
+      bind_visitors: s
+      traffic_source_id: 4
+      domain_id: 2
+      notes: n {step}
+"""
+
+
+def csv_loop(count: int) -> Iterator[str]:
+    """As `loop`, over the rows of a CSV file that is written beside the playbook."""
+    yield "version: 1\nname: loop\nsteps:\n  - name: each\n"
+    yield f"    for_each: ${{{{ csv('rows-{count}.csv') }}}}\n"
+    yield "    resource: campaign\n    operation: get\n    id: ${{ item.id }}\n"
+
+
+def rows(count: int) -> Iterator[str]:
+    """A CSV file of so many rows."""
+    yield "id,name,note\n"
+    for number in range(1, count + 1):
+        yield f"{number},campaign {number},note of {number}\n"
+
+
 def loop(count: int, concurrency: int = 1) -> Iterator[str]:
     """One step that reads each of `count` campaigns."""
     yield "version: 1\nname: loop\nsteps:\n  - name: each\n"

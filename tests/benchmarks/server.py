@@ -21,6 +21,18 @@ _FIELDS = (
     b'"name":"Launch DE","alias":"launch","state":"active","type":"position","notes":"%s",'
     b'"created_at":"2026-01-01 00:00:00"}' % (b"n" * 200)
 )
+# As much as trackers answer, with the token that each campaign has.
+_PARAMETERS = ",".join(
+    f'"sub_id_{n}":{{"name":"s{n}","placeholder":"{{sub{n}}}","alias":""}}' for n in range(1, 11)
+)
+_FULL = (
+    b'"token":"%s","cost_type":"CPC","cost_value":"0.5","cost_currency":"USD","cost_auto":false,'
+    b'"group_id":"3","bind_visitors":"s","traffic_source_id":4,"cookies_ttl":24,"domain_id":2,'
+    b'"uniqueness_method":"ip_ua","position":1,"postbacks":[],"parameters":{%s},'
+    % (b"t" * 32, _PARAMETERS.encode())
+)
+_LISTED = 100
+_LIST = b"[%s]" % b",".join(b'{"id":%d,%s%s' % (n, _FULL, _FIELDS) for n in range(_LISTED))
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 PATH = b"/admin_api/v1/campaigns"
@@ -64,6 +76,9 @@ def _answer(book: _Book, head: bytes, body: bytes) -> bytes:
     if not _KEYED.search(head):
         book.asked["without the key"] += 1
         return _NOT_FOUND
+    if method == b"GET" and not path and not entity:
+        book.asked["list"] += 1
+        return _HEAD % len(_LIST) + _LIST
     if method == b"POST":
         kind = "POST" if body[:1] == b"{" and b'"alias"' in body else "POST without its body"
         with book.lock:
@@ -75,7 +90,8 @@ def _answer(book: _Book, head: bytes, body: bytes) -> bytes:
         if method == b"PUT" and not (body[:1] == b"{" and b'"notes"' in body):
             kind = "PUT without its body"
     book.asked[kind] += 1
-    data = b'{"id":%d,%s' % (number, _FIELDS)
+    full = _FULL if method == b"POST" and b'"cookies_ttl"' in body else b""
+    data = b'{"id":%d,%s%s' % (number, full, _FIELDS)
     return _HEAD % len(data) + data
 
 

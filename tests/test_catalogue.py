@@ -53,7 +53,7 @@ OPERATION_KEYS = {
 BODY_KEYWORDS = {
     "type", "description", "properties", "additionalProperties", "required", "items", "enum",
     "pattern", "default", "examples", "minimum", "maximum", "minLength", "x-sent-as",
-    "x-refers-to", "x-replaces", "x-secret", "x-says",
+    "x-refers-to", "x-named-in", "x-replaces", "x-secret", "x-says",
 }  # fmt: skip
 _CATALOGUE = Catalogue()
 OPERATIONS = [
@@ -270,6 +270,9 @@ def test_annotations_are_meant_for_something(operation):
     for where, schema in _written(operation):
         if "x-refers-to" in schema:
             _check_reference(schema["x-refers-to"])
+        if "x-named-in" in schema:
+            listed = _CATALOGUE.operation(schema["x-named-in"]["resource"], "getAll").response
+            assert schema["x-named-in"]["field"] in listed["items"]["properties"], where
         if "x-sent-as" in schema:
             assert schema["x-sent-as"] in {"string", "integer"}, where
             assert schema["x-sent-as"] in schema["type"], where

@@ -36,7 +36,7 @@ SOURCES = [
     if "emulator" not in path.parts
 ]
 # What no snippet can show: the size of a file, and what depends on a tracker (test_preflight).
-WITHOUT_EXAMPLES = {"KP101", "KP502", "KP503"}
+WITHOUT_EXAMPLES = {"KP101", "KP502", "KP503", "KP504"}
 ON_A_TRACKER = {"KP501"}
 SHOWN = sorted(CODES.keys() - WITHOUT_EXAMPLES - ON_A_TRACKER)
 

@@ -66,7 +66,7 @@ def test_ids_that_exist_give_no_problem_and_one_call_a_list(folder, tracker):
     assert _look_up(folder, tracker, text) == []
     assert sorted(calls(tracker)) == [
         *("GET /campaigns", "GET /domains", "GET /groups", "GET /groups"),
-        *("GET /landing_pages", "GET /offers", "GET /traffic_sources"),
+        *("GET /landing_pages", "GET /offers", "GET /streams_actions", "GET /traffic_sources"),
     ]
 
 
@@ -346,3 +346,46 @@ def test_the_examples_of_the_codes_hold(folder, tracker):
 
     assert [p.code for p in _look_up(folder, tracker, bad)] == ["KP501"]
     assert _look_up(folder, tracker, good) == []
+
+
+FILTERED = (
+    "{resource: stream, operation: create, body: {campaign_id: 1, type: regular, schema: redirect, "
+    "action_type: %s, name: a, collect_clicks: true, filters: [{name: %s, mode: accept}]}}"
+)
+
+
+def test_names_that_the_tracker_does_not_list(folder, tracker):
+    """A filter or an action that is misspelt is a warning, with the one that was meant."""
+    text = steps(FILTERED % ("htpp", "contry"), FILTERED % ("http", "country"))
+    problems = _look_up(folder, tracker, text)
+    assert _found(problems) == [
+        ("KP504", "steps[0].body.action_type"),
+        ("KP504", "steps[0].body.filters[0].name"),
+    ]
+    assert [p.hint for p in problems] == ["did you mean 'http'?", "did you mean 'country'?"]
+    assert "lists no filter 'contry'" in problems[1].message
+    assert {p.severity.value for p in problems} == {"warning"}
+    assert sorted(calls(tracker)) == [
+        "GET /campaigns",
+        "GET /stream_filters",
+        "GET /streams_actions",
+    ]
+
+
+def test_names_prove_nothing_where_the_list_cannot_be_had(folder, start):
+    """A tracker that refuses the list, or gives an empty one, has the names all the same."""
+    seed = {**sample_seed(), "generate": {"days": 0, "clicks": 0}}
+    refuses = Fault("status", status=403, match="GET .*/stream_filters$")
+    empty = Fault("status", status=200, body=[], match="GET .*/streams_actions$")
+    tracker = start(refuses, empty, seed=seed)
+    assert _look_up(folder, tracker, steps(FILTERED % ("htpp", "contry"))) == []
+
+
+def test_names_from_inputs(folder, tracker):
+    """A name that is the value of an input is looked at, and one that is computed is not."""
+    text = steps(
+        FILTERED % ('"${{ inputs.action }}"', "\"${{ 'con' ~ 'try' }}\""),
+        head=["inputs: {action: {default: metta}}"],
+    )
+    (problem,) = _look_up(folder, tracker, text)
+    assert "did you mean 'meta'?" in problem.hint

@@ -3,7 +3,8 @@
 Keitaro takes ids that do not exist: a stream with a made-up offer is created, takes traffic and
 sends it nowhere. So each id that is written out, or is the value of an input, is looked for in the
 list of its resource, one call a list; what no list shows is asked for once by itself, since a
-limited key sees only a part.
+limited key sees only a part. It takes filters and actions that it does not know as well, so their
+names are held against its lists of them.
 """
 
 from __future__ import annotations

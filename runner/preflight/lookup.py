@@ -12,6 +12,7 @@ from runner.errors import TrackerError
 from runner.masking import Masker
 from runner.model import Json, Problem, Reach, Request, Severity, Verdict
 from runner.preflight.mentions import Mention, Where
+from runner.templating.expressions import nearest
 from runner.trackers import Trackers
 from runner.transport import Transport
 from runner.validation import Rules
@@ -71,6 +72,8 @@ class Lookup:
 
     def problem(self, mention: Mention, *, fine: bool) -> Problem | None:
         """What is wrong with an id; `fine` where it may be in the archive."""
+        if mention.field != "id":
+            return self._unlisted(mention)
         listing = self._listing(mention.where, _LIST)
         if listing is not None and mention.entity in listing.known:
             return None
@@ -80,6 +83,21 @@ class Lookup:
         if archive is not None and mention.entity in archive.known:
             return None if fine else self._archived(mention)
         return self._by_itself(mention, listing or _Listing(), fine=fine)
+
+    def _unlisted(self, mention: Mention) -> Problem | None:
+        """What is wrong with a name; nothing where the tracker does not tell."""
+        listing = self._listing(mention.where, _LIST, mention.field)
+        if listing is None or not listing.known or mention.entity in listing.known:
+            return None
+        near = nearest(mention.entity, list(listing.known))
+        what = f"{self._on(mention)} lists no {mention.where[1]} {mention.entity!r}"
+        return self._problem(
+            "KP504",
+            what,
+            f"did you mean '{near}'?" if near else f"there is {', '.join(sorted(listing.known))}",
+            mention,
+            Severity.WARNING,
+        )
 
     def _by_itself(self, mention: Mention, listing: _Listing, *, fine: bool) -> Problem | None:
         verdict = self._single(mention)
@@ -94,7 +112,7 @@ class Lookup:
 
     # -- asking -----------------------------------------------------------------------------------
 
-    def _listing(self, where: Where, name: str) -> _Listing | None:
+    def _listing(self, where: Where, name: str, field: str = "id") -> _Listing | None:
         """What a list shows; `None` where the resource has no list of all."""
         tracker, resource, params = where
         operation = self._catalogue.operation(resource, name)
@@ -105,17 +123,21 @@ class Lookup:
             return None
         key = ((tracker, resource, params if operation.parameters else ()), name)
         if key not in self._listings:
-            self._listings[key] = self._read(tracker, operation, choices)
+            self._listings[key] = self._read(tracker, operation, choices, field)
         return self._listings[key]
 
     def _read(
-        self, tracker: str | None, operation: Operation, choices: list[Mapping[str, Json]]
+        self,
+        tracker: str | None,
+        operation: Operation,
+        choices: list[Mapping[str, Json]],
+        field: str,
     ) -> _Listing:
         listing = _Listing()
         for params in choices:
             verdict = self._ask(tracker, operation, None, params)
             if verdict.success:
-                listing.known |= _rows(verdict.data)
+                listing.known |= _rows(verdict.data, field)
             else:
                 listing.trouble = verdict.error.message if verdict.error else "no answer"
         return listing
@@ -189,12 +211,12 @@ def _choices(operation: Operation, given: Mapping[str, Json]) -> list[Mapping[st
     return [{needed[0].name: word} for word in words] if words and len(needed) == 1 else None
 
 
-def _rows(data: Json) -> dict[str, str]:
-    """The names of what a list holds, by id; some lists come wrapped in an object."""
+def _rows(data: Json, key: str) -> dict[str, str]:
+    """The names of what a list holds, by id or by `key`; some come wrapped in an object."""
     if isinstance(data, dict):
         data = next((part for part in data.values() if isinstance(part, list)), [])
-    rows = [row for row in data or () if isinstance(row, dict) and "id" in row]
-    return {str(row["id"]): str(row.get("name") or row.get("login") or "") for row in rows}
+    rows = [row for row in data or () if isinstance(row, dict) and key in row]
+    return {str(row[key]): str(row.get("name") or row.get("login") or "") for row in rows}
 
 
 def _offer(entity: str, known: Mapping[str, str]) -> str:

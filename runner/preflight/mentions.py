@@ -1,4 +1,4 @@
-"""The ids that a playbook states, and where; asks nobody."""
+"""The ids that a playbook states, and the names of a tracker's lists, and where; asks nobody."""
 
 from __future__ import annotations
 
@@ -26,13 +26,17 @@ Where = tuple[str | None, str, Params]
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """An id that is stated, and where; `brings_back` says that an archived one is meant."""
+    """An id that is stated, and where; `brings_back` says that an archived one is meant.
+
+    With a `field` it is no id but a name, which that field of the list holds.
+    """
 
     where: Where
     entity: str
     document: Document = field(repr=False)
     path: Trail
     brings_back: bool = False
+    field: str = "id"
 
     @property
     def what(self) -> str:
@@ -140,6 +144,11 @@ class _Referred:
             params = tuple(refers.get("params", {}).items())
             where = (self._tracker, refers["resource"], params)
             yield Mention(where, str(entity), document, trail)
+        names = schema.get("x-named-in")
+        name = _known(value, self._values) if names else None
+        if names and isinstance(name, str) and OPEN not in name:
+            where = (self._tracker, names["resource"], ())
+            yield Mention(where, name, document, trail, field=names["field"])
         if isinstance(value, dict):
             known = schema.get("properties", {})
             for name, part in value.items():

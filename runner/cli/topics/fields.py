@@ -118,6 +118,9 @@ def _remarks(schema: Schema) -> Iterator[str]:
         params = ", ".join(f"{name} {value}" for name, value in refers.get("params", {}).items())
         article = "an" if refers["resource"][0] in "aeiou" else "a"
         yield f"The id of {article} {refers['resource']}{f' of {params}' if params else ''}."
+    names = schema.get("x-named-in")
+    if names:
+        yield f"The {names['field']} of one that {names['resource']}.getAll lists."
     if schema.get("x-replaces"):
         yield "An update with this list replaces all that was there: read, change, write back."
     if schema.get("x-secret"):

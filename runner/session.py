@@ -205,6 +205,8 @@ class Session:
     def _mask(self, event: Finished | Intent | Retrying | Phase) -> Event:
         if isinstance(event, Finished):
             envelope = event.envelope
+            if event.item:
+                event = event._replace(item=self.masker.text(event.item))
             line, masked = self.masker.both(envelope)
             if masked is envelope:
                 return event._replace(line=line)

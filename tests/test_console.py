@@ -381,3 +381,41 @@ def test_elsewhere_github_is_not_told(folder: Path, tracker: Emulator) -> None:
 def test_ids_that_follow_on_each_other(ids: list[str], told: str) -> None:
     """Many ids are told as ranges, in the order in which they came."""
     assert _ranges(ids) == told
+
+
+def test_items_of_loops_are_called_by_their_names(
+    cli: Command, folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Next to its number, what the item is called; neither a secret nor a part of one shows."""
+    tracker = start()
+    (folder / "p.yaml").write_text(
+        """\
+version: 1
+inputs: {key: {type: string, secret: true, env: OTHER_KEY}}
+steps:
+  - {name: a, for_each: [Tea, 7], resource: offer, operation: create, body: {name: x}}
+  - name: b
+    for_each:
+      - {id: 1, name: Mint}
+      - {password: sesame, code: DE}
+      - ["no word"]
+      - {text: "a long name that goes on and on and on and on"}
+      - {text: "${{ inputs.key }}"}
+    steps: [{name: c, resource: offer, operation: create, body: {name: x}}]
+""",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("KEITARO_URL", tracker.url)
+    monkeypatch.setenv("KEITARO_API_KEY", tracker.key)
+    monkeypatch.setenv("OTHER_KEY", "s" * 64)
+    lines = cli("run", "p.yaml").err.splitlines()
+    named = [line.removeprefix("ok").split("  offer")[0].strip() for line in lines]
+    assert [line for line in named if line.startswith(("a", "b"))] == [
+        "a[0] (Tea)",
+        "a[1] (7)",
+        "b[0].c (Mint)",
+        "b[1].c (DE)",
+        "b[2].c",
+        "b[3].c (a long name that goes on and on and on a…)",
+        "b[4].c (***)",
+    ]

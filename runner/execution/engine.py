@@ -221,7 +221,7 @@ class _Playbook:
                 outcomes.add(None)
                 return False
             inner = {**scope, name: items[index], "index": index}
-            value = self._once(step, inner, at.item(index))
+            value = self._once(step, inner, at.item(index, items[index]))
             self._tally.emit(ItemFinished(at.key))
             if kept:
                 results[index] = value

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.execution.outside import StepError
+from runner.masking import is_sensitive
 from runner.model import Json
 from runner.planning import Condition
 from runner.planning.times import seconds
 from runner.templating import Renderer, TemplateError, items_of, refuse_unknown
 
 Scope = dict[str, Any]
+_LONGEST_WORD = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +23,25 @@ class At:
 
     `label` is the same for each iteration, `key` unlike any other's, `indexes` the iterations
     of the loops around it, the outermost first; `top` is the number of the playbook's step that
-    it is, or is in, and 0 below `finally`.
+    it is, or is in, and 0 below `finally`; `shown` says which item the innermost loop is at.
     """
 
     label: str = ""
     key: str = ""
     indexes: tuple[int, ...] = ()
     top: int = 0
+    shown: str = ""
 
     def step(self, own: str) -> At:
         """The place of a step below this one."""
         if not self.label:
-            return At(own, own, self.indexes, self.top)
-        return At(f"{self.label}.{own}", f"{self.key}.{own}", self.indexes, self.top)
+            return At(own, own, self.indexes, self.top, self.shown)
+        return At(f"{self.label}.{own}", f"{self.key}.{own}", self.indexes, self.top, self.shown)
 
-    def item(self, index: int) -> At:
-        """The place of one iteration of this step."""
-        return At(self.label, f"{self.key}[{index}]", (*self.indexes, index), self.top)
+    def item(self, index: int, item: Json) -> At:
+        """The place of one iteration of this step, which is about that item."""
+        key = f"{self.key}[{index}]"
+        return At(self.label, key, (*self.indexes, index), self.top, _in_a_word(item))
 
     @property
     def index(self) -> Json:
@@ -45,6 +49,19 @@ class At:
         if not self.indexes:
             return None
         return self.indexes[0] if len(self.indexes) == 1 else list(self.indexes)
+
+
+def _in_a_word(item: Json) -> str:
+    """What people call an item: itself, its name, or the first of its fields that is a word.
+
+    Whole, since part of a secret could not be told from other text; so not where it is long.
+    """
+    if isinstance(item, Mapping):
+        open_ = [part for key, part in item.items() if not is_sensitive(key)]
+        fields = (item.get("name"), *open_)
+        item = next((part for part in fields if isinstance(part, str | int) and part != ""), "")
+    text = str(item) if isinstance(item, str | int) else ""
+    return text if len(text) <= _LONGEST_WORD else ""
 
 
 def render(renderer: Renderer, scope: Mapping[str, Any], what: str) -> Json:

@@ -10,12 +10,12 @@ from threading import Lock
 
 from runner.errors import RunnerError
 from runner.masking import fields
-from runner.masking.fields import without_fields
+from runner.masking.fields import is_sensitive, without_fields
 from runner.masking.forms import Forms, forms_of
 from runner.masking.words import MASK, Words
 from runner.model import Json
 
-__all__ = ["MASK", "SHORTEST", "Masker"]
+__all__ = ["MASK", "SHORTEST", "Masker", "is_sensitive"]
 
 # Three characters occur by chance in every line (`200`, `id5`): hiding them would spoil the
 # report, and what is missing from it would give them away.

@@ -18,6 +18,7 @@ Say = Callable[[str], None]
 _MARKS = {"done": ("ok", "green"), "failed": ("FAILED", "red"), "skipped": ("skipped", "yellow"),
           "unknown": ("UNKNOWN", "magenta"), "held": ("would", "cyan"),
           "stopped": ("stopped", "yellow")}  # fmt: skip
+MOST_OF_ITEM = 40  # characters of what an item is called
 _BELOW = " " * 9  # what belongs to a call stands below its name
 
 
@@ -52,11 +53,15 @@ class Console:
             self._first_failure = self._first_failure or event
         elif self._quiet:
             return
-        self._say(self._head(event.key, event.envelope, outcome))
+        self._say(self._head(event, outcome))
         for line in self._below(event.envelope):
             self._say(_BELOW + line)
 
-    def _head(self, key: str, envelope: Mapping[str, Any], outcome: str) -> str:
+    def _head(self, event: Finished, outcome: str) -> str:
+        envelope, key = event.envelope, event.key
+        if event.item:
+            cut = "…" if len(event.item) > MOST_OF_ITEM else ""
+            key += " " + self._dim(clean(f"({event.item[:MOST_OF_ITEM]}{cut})"))
         word, colour = _MARKS[outcome]
         # A block, a set and an include are no call, and have neither.
         what = f"  {envelope['resource']}.{envelope['operation']}" if envelope["resource"] else ""

@@ -18,10 +18,11 @@ from runner.errors import ExitCode
 from runner.masking import Masker
 from runner.model import Finished, Place, Retrying, Summary
 from runner.playbook import parse
-from runner.report.closing import Closing, _ranges, find_spot, masked
+from runner.report.closing import Closing, _ranges, masked
 from runner.report.console import Console
 from runner.report.drawing import clean, draw_spot, no_paint
 from runner.report.lines import MOST_LINES, MOST_WIDE, body_lines
+from runner.spots import find_spot
 
 PLAYBOOK = """\
 version: 1
@@ -243,13 +244,13 @@ def test_unknown_without_an_answer() -> None:
 )  # fmt: skip
 def test_spot(change: dict[str, Any], spot: str) -> None:
     """What is drawn is the field or the condition that a failure is about, else the step."""
-    place, line = find_spot(envelope(**change), parse(PLAYBOOK, "p.yaml"))
+    place, line = find_spot(envelope(**change), lambda file: parse(PLAYBOOK, file))
     assert line[place.column - 1 : place.column - 1 + place.length] == spot
 
 
 def test_spot_in_a_file_that_is_gone() -> None:
     """Where the file cannot be read any more, the place is told and nothing drawn."""
-    place, line = find_spot(envelope(source="gone.yaml:4:2"), None)
+    place, line = find_spot(envelope(source="gone.yaml:4:2"), lambda _: None)
     assert (str(place), line) == ("gone.yaml:4:2", "")
     assert draw_spot(place, line, no_paint, "red") == []
 

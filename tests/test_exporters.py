@@ -372,6 +372,24 @@ def test_github() -> None:
     ]
 
 
+def test_github_at_the_line_that_it_is_about(tmp_path: Path) -> None:
+    """A condition that does not hold, a field that is refused; else the step."""
+    (tmp_path / "p.yaml").write_text(
+        "version: 1\nsteps:\n  - resource: offer\n    operation: create\n    body:\n"
+        "      name: x\n      notes: y\n    expect:\n      - ${{ data.id == 5 }}\n",
+        encoding="utf-8",
+    )
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"type": "expectation", "message": "data.id == 5 is false (line 9)"}, "line=9,col=9"),
+        ({"type": "invalid", "message": "no", "response": {"notes": ["bad"]}}, "line=7,col=14"),
+        ({"type": "invalid", "message": "no", "response": None}, "line=3,col=5"),
+        ({"type": 5, "message": {"a": 1}, "response": 7}, "line=3,col=5"),
+    ]
+    for error, place in cases:
+        lines = report(envelope(1, "failed", source="p.yaml:3:5", error=error))
+        assert f"file=p.yaml,{place}," in exported("github", lines, tmp_path)
+
+
 def test_github_paths(tmp_path: Path) -> None:
     """Paths are told as seen from the top of the repository."""
     lines = report(envelope(1, "failed"), envelope(2, "failed", source="/elsewhere/q.yaml:1:1"))

@@ -17,7 +17,7 @@ RANKS = (
     ("model",),
     ("masking", "catalogue", "playbook", "marks"),
     ("templating", "trackers"),
-    ("shapes", "wire"),
+    ("shapes", "wire", "spots"),
     ("lint",),
     ("inputs", "answers", "retries", "journal", "validation", "editor_schema"),
     ("saving", "transport"),

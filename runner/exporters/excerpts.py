@@ -34,12 +34,25 @@ class Excerpt(NamedTuple):
     column: int
 
 
-class Excerpts:
-    """Reads playbooks below one folder, each once.
+def playbook_text(folder: Path, file: str) -> str | None:
+    """What a playbook below a folder holds.
 
     A report may come from anywhere, and what it names as its source is not to be trusted: files
     elsewhere, or that are no YAML, are not read.
     """
+    try:
+        path = (folder / file).resolve()
+        if path.suffix not in {".yaml", ".yml"} or not path.is_relative_to(folder.resolve()):
+            return None
+        if not path.is_file() or path.stat().st_size > LONGEST_FILE:
+            return None
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError, RuntimeError):  # a name with NUL, no UTF-8, links in a ring
+        return None
+
+
+class Excerpts:
+    """Reads playbooks below one folder, each once; what is no such playbook is not shown."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
@@ -58,15 +71,8 @@ class Excerpts:
         return Excerpt(start, shown, line, min(column, _WIDEST))
 
     def _read(self, file: str) -> list[str] | None:
-        try:
-            path = (self._folder / file).resolve()
-            if path.suffix not in {".yaml", ".yml"} or not path.is_relative_to(self._folder):
-                return None
-            if not path.is_file() or path.stat().st_size > LONGEST_FILE:
-                return None
-            return list(_without_secrets(path.read_text(encoding="utf-8").splitlines()))
-        except (OSError, ValueError, RuntimeError):  # a name with NUL, no UTF-8, links in a ring
-            return None
+        text = playbook_text(self._folder, file)
+        return None if text is None else list(_without_secrets(text.splitlines()))
 
 
 def _beginning(lines: list[str], line: int, column: int) -> int:

@@ -1,14 +1,18 @@
-"""Annotations for GitHub: each failure at its line of the playbook."""
+"""Annotations for GitHub: each failure at the line of the playbook that it is about."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TextIO
 
 from runner.exporters.calls import FAILED, UNKNOWN, Call, Calls, plural
+from runner.exporters.excerpts import playbook_text
 from runner.exporters.reading import Reader
 from runner.exporters.surroundings import Surroundings
+from runner.playbook import Document, parse
+from runner.spots import Open, find_spot
 
 # GitHub shows the first ten of a step, and of a job fifty; the log shows all.
 MOST = 50
@@ -30,15 +34,31 @@ def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:
         call = calls(envelope)
         if call.outcome in {FAILED, UNKNOWN} and (call.source in spots or len(spots) < MOST):
             spots.setdefault(call.source, _Spot(call)).count += 1
+    open_ = _opener(surroundings)
     for spot in spots.values():
-        stream.write(_command(spot, surroundings) + "\n")
+        stream.write(_command(spot, surroundings, open_) + "\n")
 
 
-def _command(spot: _Spot, surroundings: Surroundings) -> str:
+def _opener(surroundings: Surroundings) -> Open:
+    """What gives the playbooks that a report names, each read once."""
+
+    @cache
+    def open_(file: str) -> Document | None:
+        text = playbook_text(surroundings.folder, file)
+        return None if text is None else parse(text, file)
+
+    return open_
+
+
+def _command(spot: _Spot, surroundings: Surroundings, open_: Open) -> str:
     call = spot.first
     properties: dict[str, object] = {}
     if call.file:
-        properties = {"file": _path(call.file, surroundings), "line": call.line, "col": call.column}
+        told = {"type": call.error_type, "message": call.message}
+        error = {**told, "response": call.error.get("response")}
+        place, _ = find_spot({"source": call.source, "error": error}, open_)
+        properties = {"file": _path(call.file, surroundings), "line": place.line,
+                      "col": place.column}  # fmt: skip
     properties["title"] = f"{call.key} {call.what} {call.outcome}"
     head = ",".join(f"{name}={_escape(str(text), head=True)}" for name, text in properties.items())
     more = spot.count - 1

@@ -10,10 +10,11 @@ from typing import Any
 
 from runner.errors import RunnerError
 from runner.masking import Masker
-from runner.model import Finished, Json, Place, Summary
-from runner.playbook import Document, Map, Seq, Trail, read
+from runner.model import Finished, Json, Summary
+from runner.playbook import Document, read
 from runner.report.drawing import Paint, clean, draw_spot
 from runner.report.lines import body_lines, outcome_of, request_line
+from runner.spots import find_spot
 
 MOST_ANSWERED = 12  # lines of the tracker's answer to the call that failed
 MOST_OUTPUT = 200  # characters of one output
@@ -21,10 +22,6 @@ MOST_ON_A_LINE = 100  # characters of an answer that is not spread over lines
 MOST_SAVED = 8  # files that are named
 MOST_APART = 3  # iterations of a loop that are listed one by one
 
-# Failures of what was computed, which name the value as `body.offers[0].share` and its like.
-_COMPUTED = frozenset({"invalid_body", "invalid_params"})
-_FIELD = re.compile(r"(?:body|params)(?:\.\w+|\[\d+\])+(?= )")
-_PART = re.compile(r"(\w+)|\[(\d+)\]")
 _ENTRY = re.compile(r"(?P<key>\S+) (?P<what>\(\S+\))(?: id (?P<id>.*))?")
 
 
@@ -97,7 +94,7 @@ class Closing:
         error = envelope["error"] or {"type": "unknown", "message": "no answer came", "hint": ""}
         outcome = outcome_of(envelope)
         colour = "red" if outcome == "failed" else "magenta"
-        place, line = find_spot(envelope, document)
+        place, line = find_spot(envelope, lambda file: _document(file, document))
         word = self._paint(outcome, colour)
         yield ""
         yield f"{place}: {word}: {clean(error['message'])}"
@@ -173,29 +170,6 @@ def _short(value: Json) -> str:
     return clean(text[:MOST_OUTPUT]) + ("…" if len(text) > MOST_OUTPUT else "")
 
 
-# -- where it was written ---------------------------------------------------------------------
-
-
-def find_spot(envelope: Mapping[str, Any], document: Document | None) -> tuple[Place, str]:
-    """The place that a failure is drawn at, with its line of the source.
-
-    That is the field that the tracker complains of, or the condition that does not hold, where
-    they are written in the step; else the step.
-    """
-    file, line, column = str(envelope["source"]).rsplit(":", 2)
-    step = Place(file, int(line), int(column))
-    own = _document(file, document)
-    if own is None:
-        return step, ""
-    trail = _find_step(own, step)
-    offset = None if trail is None else _narrowed(own, trail, envelope)
-    if offset is None:
-        text = own.line(step.line)
-        return step._replace(length=max(len(text.rstrip()) - step.column + 1, 1)), text
-    place = own.place(offset)
-    return place, own.line(place.line)
-
-
 def _document(file: str, document: Document | None) -> Document | None:
     if document is not None and document.file == file:
         return document
@@ -203,70 +177,3 @@ def _document(file: str, document: Document | None) -> Document | None:
         return None if file.startswith("<") else read(file)
     except RunnerError:  # included, and gone since
         return None
-
-
-def _find_step(document: Document, place: Place) -> Trail | None:
-    """The path of the step that stands at a place."""
-    data = document.data
-    if not isinstance(data, Map):
-        return None
-    for key in ("steps", "finally"):
-        for trail in _steps(data.get(key), (key,)):
-            spot = document.place(document.offset(trail))
-            if (spot.line, spot.column) == (place.line, place.column):
-                return trail
-    return None
-
-
-def _steps(steps: Json, trail: Trail) -> Iterator[Trail]:
-    if isinstance(steps, Seq):
-        for index, step in enumerate(steps):
-            yield (*trail, index)
-            if isinstance(step, Map):
-                yield from _steps(step.get("steps"), (*trail, index, "steps"))
-
-
-def _narrowed(document: Document, trail: Trail, envelope: Mapping[str, Any]) -> int | None:
-    """Where the part of a step stands that a failure is about, if it is written there."""
-    step = document.value(trail)
-    error = envelope["error"] or {}
-    for key in ("expect", "until"):
-        written = step.get(key)
-        conditions = written if isinstance(written, Seq) else [written]
-        for index, condition in enumerate(conditions):
-            if isinstance(condition, str) and _inner(condition) in error.get("message", ""):
-                own = (*trail, key, index) if isinstance(written, Seq) else (*trail, key)
-                return document.offset(own)
-    offset = _own_field(document, trail, error)
-    if offset is not None:
-        return offset
-    return _refused(document, (*trail, "body"), step.get("body"), error.get("response"))
-
-
-def _own_field(document: Document, trail: Trail, error: Mapping[str, Any]) -> int | None:
-    """The value of a body or of params that did not fit once it was computed."""
-    found = _FIELD.match(error.get("message", "")) if error.get("type") in _COMPUTED else None
-    if found is None:
-        return None
-    parts = _PART.findall(found[0])
-    trail = (*trail, *(int(number) if number else name for name, number in parts))
-    try:
-        document.value(trail)
-    except (LookupError, TypeError):  # a part of what is computed
-        return None
-    return document.offset(trail)
-
-
-def _inner(condition: str) -> str:
-    return condition.strip().removeprefix("${{").removesuffix("}}").strip()
-
-
-def _refused(document: Document, trail: Trail, body: Json, answer: Json) -> int | None:
-    """The first field of the body that the tracker's answer names: `{"alias": ["is taken"]}`."""
-    if not isinstance(body, Map) or not isinstance(answer, dict):
-        return None
-    named = next((name for name in answer if name in body), None)
-    if named is None:
-        return None
-    deeper = _refused(document, (*trail, named), body[named], answer[named])
-    return document.offset((*trail, named)) if deeper is None else deeper

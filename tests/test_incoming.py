@@ -108,6 +108,10 @@ def test_more_than_an_answer_ends_its_connection(more: bytes, apart: bool) -> No
         (b"SSH-2.0-OpenSSH_9.2\r\n", r"begins with 'SSH-2.0-OpenSSH_9.2\\r\\n'"),
         (b"<html>" + b"x" * 500, r"begins with '<html>x{34}'"),
         (b"HTTP/2 200\r\n\r\n", "begins with 'HTTP/2 200"),
+        (b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", "it is HTTP 2.0"),
+        (b"RTSP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", "begins with 'RTSP"),
+        (b"HTTP/1.1 104 X\r\nContent-Length: 3\r\n\r\nabc" + _OK, "a body after status 104"),
+        (b"HTTP/1.1 104 X\r\nContent-Length: 99999\r\n\r\n" + b"x" * 99_999, "after status 104"),
         (b"HTTP/1.1 099 Low\r\nContent-Length: 0\r\n\r\n", "status is 99"),
         (b"HTTP/1.1 100 Go on\r\n\r\n?", "HTTP"),
         (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", "another protocol"),
@@ -117,6 +121,9 @@ def test_more_than_an_answer_ends_its_connection(more: bytes, apart: bool) -> No
         (_OK + b"Content-Length: 9999999999999999999999\r\n\r\n", "Content-Length"),
         (_OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "gzip, chunked was not asked"),
         (_OK + b"Transfer-Encoding: gzip\r\n\r\nx", "gzip was not asked"),
+        (_OK + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n0\r\n\r\n", "was not asked"),
+        (_OK + b"X: " + b"y" * 17_000 + b"\r\nContent-Length: 0\r\n\r\n", "bytes of headers"),
+        (_OK + b"X: y\r\n" * 9_000 + b"Content-Length: 0\r\n\r\n", "bytes of headers"),
         (_OK + b"Content-Length : 1\r\n\r\nx", "header"),
         (_OK + b"X: a\0b\r\n\r\n", "header"),
         (_OK + b"X: " + b" " * 70_000 + b"\r\n\r\n", "bytes of headers"),
@@ -142,6 +149,30 @@ def test_what_came_before_a_breach_is_given_first() -> None:
     assert next(body) == b"ab"
     with pytest.raises(httpcore.RemoteProtocolError):
         next(body)
+
+
+def test_chunks_in_any_number_of_pieces() -> None:
+    """What stands between chunks is no header, however often it comes by itself."""
+    piece = (b"400\r\n", b"y" * 1024, b"\r\n")
+    start = _OK + b"Transfer-Encoding: chunked\r\n\r\n"
+    _, _, body, reusable = _read(start, *(piece * 6000), b"0\r\n\r\n")
+    assert (len(body), reusable) == (6000 * 1024, True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\nContent-Length: 2\n\nhi",
+        _OK + b"Content-Length: 2 \t\r\n\r\nhi",
+        _OK + b"Transfer-Encoding: chunked \r\n\r\n2 \r\nhi\r\n0\r\n\r\n",
+        b"\r\n" + _OK + b"Content-Length: 2\r\n\r\nhi",
+    ],
+)
+def test_what_some_servers_write(answer: bytes) -> None:
+    """Lines that end in less, blanks where they say nothing."""
+    _, headers, body, reusable = _read(answer)
+    assert (body, reusable) == (b"hi", True)
+    assert headers[0][1] in {b"2", b"chunked"}
 
 
 def test_an_offer_of_another_protocol_is_none() -> None:

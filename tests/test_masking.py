@@ -217,6 +217,46 @@ def test_what_stays_is_the_same_object() -> None:
     assert Masker([KEY]).both(value["data"][1])[1] is value["data"][1]
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        '{"password":"sesame","password":null}',
+        '{"a":{"token":"sesame"},"a":1}',
+        '{"id":12345,"token":["sesame"]}',
+        '{"password" : "sesame"}',
+        '\ufeff{"token":["sesame"]}',
+        '{"token":["x", "sesame"',
+        '{"token":["x", "sesame"], "and',
+        r'{"a":"{\"token\":\"sesame\",\"b',
+        r'{"a":"{\"token\":\"se\\\"sesame\",\"b',
+        r'{"a":"{\"token\":12,\"password\":\"sesame',
+        r'{"a":"{\"token\":\"sesame\"}"} tail',
+        json.dumps({"a": json.dumps({"token": "sesame"})})[:-3],
+    ],
+)
+def test_fields_in_text_that_is_hardly_json_are_masked(told: str) -> None:
+    """Names that stand twice, a secret that is a number, text that is cut or has more to it."""
+    masker = Masker(["12345"])
+    assert "sesame" not in masker.text(told)
+    assert "sesame" not in _line(masker, {"response": told})
+    assert "12345" not in masker.text(told)
+
+
+def test_json_in_json_takes_its_time_once() -> None:
+    """Each level is looked through once, however many there are and whatever keeps them open."""
+    masker = Masker([KEY])
+    told = json.dumps({"sort_key": "a", "key": KEY})
+    for _ in range(14):
+        told = json.dumps({"sort_key": "a", "x": told})
+    assert KEY not in masker.text(told)
+    assert KEY not in _line(masker, [told])
+
+
+def test_numbers_that_python_does_not_write_are_hidden() -> None:
+    """A number of thousands of digits ends in the mask and not in a crash."""
+    assert _line(Masker([KEY]), [10**5000]) == '["***"]'
+
+
 def test_json_that_python_only_allows_becomes_text() -> None:
     """NaN, infinity and lone surrogates leave valid JSON in UTF-8."""
     line = _line(

@@ -70,9 +70,9 @@ class Masker:
 
     def text(self, text: str) -> str:
         """The text with every secret hidden, and with the fields of any JSON that it is."""
-        if self._hides(text):
-            text = self._without_secrets(text)
-        return self._without_fields(text) if fields.may_be_in(text) else text
+        if fields.may_be_in(text):
+            text = self._without_fields(text)
+        return self._without_secrets(text) if self._hides(text) else text
 
     def json(self, value: Json) -> Json:
         """The value, its structure kept: strings and keys masked, and numbers that tell a secret.
@@ -87,13 +87,13 @@ class Masker:
         The line is always valid UTF-8. What stays is the same object in the value, and so is the
         whole where it has nothing to hide.
         """
+        masked = without_fields(value, self.text)
         try:
-            masked = without_fields(value, self.text)
             text = _encode(masked)
         except (ValueError, RecursionError):  # NaN, or nesting
-            masked, text = None, ""
+            text = ""
         if not text or self._hides(text) or fields.may_be_within(text):
-            masked = self.json(value)
+            masked = self._json(masked)
             text = _encode(masked)
         return _writable(text), masked
 
@@ -121,13 +121,23 @@ class Masker:
         try:
             parsed = json.loads(text)
             masked = self.json(parsed)
-        except (ValueError, RecursionError):
-            return fields.hidden_in_place(text)
-        return text if masked == parsed else _encode(masked)
+            if masked != parsed:
+                return _encode(masked)
+        except ValueError:
+            pass  # it is none, or not whole
+        except RecursionError:
+            if fields.may_be_within(text):
+                return MASK
+        # Of two fields with the same name JSON has the last one only.
+        return fields.hidden_in_place(text)
 
     def _json(self, value: Json) -> Json:
+        """The value, whose fields are hidden already, without secrets."""
         if isinstance(value, str):
-            return self.text(value)
+            # What may be JSON has been looked through with its fields. To do so twice at each
+            # level would take twice as long for each level that there is below.
+            done = fields.may_be_json(value) or not self._hides(value)
+            return value if done else self._without_secrets(value)
         if isinstance(value, dict):
             masked: dict[str, Json] = {}
             for key, part in value.items():
@@ -143,7 +153,11 @@ class Masker:
     def _number(self, number: float) -> Json:
         if isinstance(number, float) and not math.isfinite(number):
             return str(number)
-        return MASK if self._hides(text := str(number)) and self.text(text) != text else number
+        try:
+            text = str(number)
+        except ValueError:  # of more digits than Python writes
+            return MASK
+        return MASK if self._hides(text) and self.text(text) != text else number
 
 
 def _writable(text: str) -> str:

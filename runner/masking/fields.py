@@ -33,7 +33,9 @@ _EXPOSED = re.compile(
     r'(?!\s*(?:null|true|false|\{|(\\*)"(?:\*\*\*)?\1"))',
     re.IGNORECASE,
 )
-_SCALAR = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"?|-?\d[\d.eE+-]*)', re.DOTALL)
+# What such a field holds, in text that may end anywhere: a text, a number, or a list.
+_VALUE = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"?|-?\d[\d.eE+-]*|\[[^\]]*\]?)', re.DOTALL)
+_SPACED = re.compile(r'"\s+:')
 
 
 # Names found to be no secret's: every field of every answer is asked about.
@@ -45,7 +47,13 @@ Text = Callable[[str], str]
 
 def may_be_in(text: str) -> bool:
     """Whether the text may be JSON, or hold some, with such a field; false is certain."""
-    return _COLON in text and _EXPOSED.search(text) is not None
+    exposed = _COLON in text and _EXPOSED.search(text) is not None
+    return exposed or _SPACED.search(text) is not None
+
+
+def may_be_json(text: str) -> bool:
+    """Whether the text may be JSON, or hold some, whatever is in it; false is certain."""
+    return ":" in text and '"' in text
 
 
 def may_be_within(line: str) -> bool:
@@ -60,7 +68,7 @@ def without_fields(value: Json, text: Text, depth: int = 0) -> Json:
     True, false, null and empty strings are no secrets; what is nested too deeply is hidden.
     """
     if isinstance(value, str):
-        return text(value) if _COLON in value else value
+        return text(value) if may_be_json(value) else value
     if isinstance(value, dict):
         return _object(value, text, depth + 1) if depth < DEEPEST else MASK
     if isinstance(value, (list, tuple)):
@@ -76,7 +84,7 @@ def _object(value: Mapping[str, Json], text: Text, depth: int) -> Json:
         if key not in _harmless and is_sensitive(key):
             shown = _field(part, text, depth)
         elif kind is str:
-            if ":" not in part or _COLON not in part:
+            if ":" not in part or '"' not in part:
                 continue
             shown = text(part)
         elif kind is int or part is None:
@@ -127,15 +135,26 @@ def _ends_like_a_secret(name: str) -> bool:
 
 
 def hidden_in_place(text: str) -> str:
-    """JSON text, whole or cut short, with its exposed fields masked.
-
-    But for lists, and fields in JSON that is itself in a string: those take parsing.
-    """
+    """JSON text, whole or cut short, with its exposed fields masked, in its strings too."""
     pieces, at = [], 0
     for found in _EXPOSED.finditer(text):
+        if found.start() < at:
+            continue
         name = text[text.rfind('"', 0, found.start()) + 1 : found.start()]
-        value = _SCALAR.match(text, found.end())
-        if value and not name.endswith("\\") and is_sensitive(name):
-            pieces += [text[at : found.end()], f'"{MASK}"']
-            at = value.end()
+        bare = name.rstrip("\\")
+        value = _inner_value(name[len(bare) :]) if bare != name else _VALUE
+        match = value.match(text, found.end())
+        if match and is_sensitive(bare):
+            quote = f'{name[len(bare) :]}"'
+            pieces += [text[at : found.end()], quote, MASK, quote]
+            at = match.end()
     return "".join([*pieces, text[at:]])
+
+
+@lru_cache(16)
+def _inner_value(slashes: str) -> re.Pattern[str]:
+    """What a field holds in JSON that is in a string, so that its quotes have these before them."""
+    quote = re.escape(f'{slashes}"')
+    return re.compile(
+        rf"\s*(?:{quote}.*?(?:(?<!\\){quote}|\Z)|-?\d[\d.eE+-]*|\[[^\]]*\]?)", re.DOTALL
+    )

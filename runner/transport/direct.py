@@ -1,4 +1,7 @@
-"""One connection as a transport of httpx: httpcore opens it, h11 writes, httptools reads."""
+"""One connection as a transport of httpx: httpcore opens it, h11 writes, httptools reads.
+
+With a proxy h11 reads as well: what it answers to CONNECT has rules of its own.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,10 @@ from runner.transport.lean import httpx
 
 _PORTS = {"http": 80, "https": 443}
 _AT_ONCE = 64 * 1024  # bytes that are written at a time
+# Of what a proxy answers: bytes at most, at a time, and how many timeouts it may take.
+_LONGEST_HEADERS = 16 * 1024
+_OF_HEADERS = 4 * 1024
+_PATIENCE = 4.0
 _MOST_KNOWN = 256
 _network = httpcore.SyncBackend()
 
@@ -134,22 +141,29 @@ class Direct(httpx.BaseTransport):
         self, proxy: Proxy, stream: httpcore.NetworkStream, extensions: Mapping[str, Any]
     ) -> None:
         """Have the proxy connect to the tracker. Raises httpcore's ProxyError where it does not."""
-        headers = ((b"Host", self._where), *proxy.headers)
-        quiet = {**extensions, "arrived": _nothing}
-        answer = Incoming(stream, quiet)
+        talk = h11.Connection(h11.CLIENT, _LONGEST_HEADERS)
+        headers = [(b"Host", self._where), *proxy.headers]
+        asked = h11.Request(method="CONNECT", target=self._where, headers=headers)
+        timeouts = extensions["timeout"]
+        end = time.monotonic() + _PATIENCE * timeouts["connect"]
         try:
-            asked = b"CONNECT %b HTTP/1.1\r\n%b" % (self._where, _lines(headers))
-            stream.write(asked, extensions["timeout"]["write"])
-            answer.read_head()
+            written = talk.send(asked), talk.send(h11.EndOfMessage())
+            stream.write(b"".join(part for part in written if part), extensions["timeout"]["write"])
+            while isinstance(
+                answer := _receive(talk, stream, extensions["timeout"]["read"], end),
+                h11.InformationalResponse,
+            ):
+                pass  # the answer is still to come
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
             stream.close()
             raise httpcore.ProxyError(str(error) or type(error).__name__) from error
-        if not 200 <= answer.status < 300:
-            stream.close()
-            raise httpcore.ProxyError(f"{answer.status} {answer.reason}".strip())
-        if not answer.is_bare:
-            stream.close()
-            raise httpcore.ProxyError("it speaks before it is spoken to")
+        said = "what it answers is not HTTP"
+        if isinstance(answer, h11.Response):
+            if 200 <= answer.status_code < 300 and not talk.trailing_data[0]:
+                return
+            said = f"{answer.status_code} {answer.reason.decode('latin-1')}"
+        stream.close()
+        raise httpcore.ProxyError(said)
 
     def _send(self, stream: httpcore.NetworkStream, written: bytes, timeout: float) -> None:
         # Some servers hang up before they have read all, and tell why.
@@ -208,5 +222,18 @@ def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return (written or b"").partition(b"\r\n")[2]
 
 
-def _nothing() -> None:
-    """What is called where nobody wants to know."""
+def _receive(
+    talk: h11.Connection, stream: httpcore.NetworkStream, timeout: float, end: float
+) -> h11.Event | type[h11.PAUSED]:
+    """What comes next from a proxy, until `end` on the clock that never goes back."""
+    try:
+        while (event := talk.next_event()) is h11.NEED_DATA:
+            data = stream.read(_OF_HEADERS, timeout)
+            if not data:
+                raise httpcore.RemoteProtocolError("server disconnected without sending a response")
+            if time.monotonic() > end:
+                raise httpcore.ReadTimeout("it answers too slowly")
+            talk.receive_data(data)
+    except h11.RemoteProtocolError as error:
+        raise httpcore.RemoteProtocolError(str(error)) from error
+    return cast("h11.Event | type[h11.PAUSED]", event)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import httpcore
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 _AT_ONCE = 64 * 1024  # bytes that are read at a time
-_LONGEST_HEADERS = 16 * 1024
+_LONGEST_HEADERS = 16 * 1024  # and as much again for what is beside the body's parts
+_HTTP = b"HTTP/"
 _SWITCHING = 101
 _SHOWN = 40  # bytes of what is not HTTP that are told
+_TOO_LONG = f"more than {_LONGEST_HEADERS} bytes of headers"
 
 
 class Incoming:
@@ -28,18 +30,17 @@ class Incoming:
         self._timeout: float = extensions["timeout"]["read"]
         self._arrived: Callable[[], None] = extensions["arrived"]
         self._parser = HttpResponseParser(self)
+        # Some servers write lines as they are used to; what a line means is not in question.
+        self._parser.set_dangerous_leniencies(
+            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
         self._parts: list[bytes] = []
         self._head = self._framed = self._whole = self._stays = False
-        self._beside = 0
+        self._size = self._beside = 0
         self._refused = self._trouble = ""
         self.status = 0
         self.reason = ""
         self.headers: list[tuple[bytes, bytes]] = []
-
-    @property
-    def is_bare(self) -> bool:
-        """Whether nothing has come yet but the headers."""
-        return not self._parts
 
     @property
     def is_last(self) -> bool:
@@ -56,7 +57,7 @@ class Incoming:
 
     def read_head(self) -> None:
         """Read to the end of the headers, past the interim answers that may come before."""
-        while not self._head:
+        while not (self._head or self._refused):
             self._read()
         if self._refused:
             raise httpcore.RemoteProtocolError(self._refused)
@@ -79,22 +80,28 @@ class Incoming:
             self._stop()
             return
         self._arrived()
+        if not (self._beside or self.status):
+            start = data.lstrip(b"\r\n")[: len(_HTTP)]
+            if start != _HTTP[: len(start)]:
+                self._refuse_as_no_http(data)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
             pass  # the headers have said so already
         except HttpParserError as error:
             if not (self.status or self._parser.get_status_code()):
-                shown = data[:_SHOWN].decode("latin-1")
-                raise httpcore.RemoteProtocolError(f"it begins with {shown!r}") from None
+                self._refuse_as_no_http(data)
             if self._whole:  # and what comes after it is no HTTP
                 self._stays = False
             else:  # once what came before is taken
                 self._trouble = str(error)
-        if not self._parts and not self._whole:
-            self._beside += len(data)
-            if self._beside > _LONGEST_HEADERS:
-                self._trouble = f"more than {_LONGEST_HEADERS} bytes of headers"
+        self._beside = 0 if self._parts else self._beside + len(data)
+        if self._beside > _LONGEST_HEADERS and not (self._whole or self._trouble):
+            self._trouble = _TOO_LONG
+
+    def _refuse_as_no_http(self, data: bytes) -> NoReturn:
+        shown = data[:_SHOWN].decode("latin-1")
+        raise httpcore.RemoteProtocolError(f"it begins with {shown!r}") from None
 
     def _stop(self) -> None:
         """Nothing more comes."""
@@ -119,14 +126,19 @@ class Incoming:
         """A header, or a trailer after the body, which nobody wants."""
         if self._head:
             return
+        self._size += len(name) + len(value)
+        if self._size > _LONGEST_HEADERS:
+            self._refused = _TOO_LONG
+            return
+        value = value.rstrip(b" \t")
         self.headers.append((name, value))
         lower = name.lower()
         if lower == b"content-length":
             self._framed = True
         elif lower == b"transfer-encoding":
-            self._framed = True
-            if value.lower() != b"chunked":
+            if self._framed or value.lower() != b"chunked":
                 self._refused = f"Transfer-Encoding: {value.decode('latin-1')} was not asked for"
+            self._framed = True
 
     def on_headers_complete(self) -> None:
         """The headers are all there."""
@@ -136,11 +148,15 @@ class Incoming:
                 self._refused = "the server wants to speak another protocol"
             elif self.status < 100:
                 self._refused = f"its status is {self.status}"
+            elif not self._parser.get_http_version().startswith("1."):
+                self._refused = f"it is HTTP {self._parser.get_http_version()}"
             self._head = self.status >= 200 or bool(self._refused)
 
     def on_body(self, part: bytes) -> None:
         """A part of the body."""
-        if not self._whole:
+        if not self._head:
+            self._trouble = f"a body after status {self.status}"
+        elif not self._whole:
             self._parts.append(part)
 
     def on_message_complete(self) -> None:

@@ -278,7 +278,8 @@ class Summary:
     the run had made. `crash` is what ended the run other than a failed step: nothing of the
     above is lost by it. `would_destroy` is how many calls that destroy were too many. `held` are
     the calls that a dry run held back since they change something, `held_destroys` those of them
-    that destroy, `held_reads` the reads that need what those would give.
+    that destroy, `held_reads` the reads that need what those would give; `held_open` is set where
+    some hang on what is not known, `unsaved` where something would have been saved.
     """
 
     run: str
@@ -299,5 +300,7 @@ class Summary:
     held: int = 0
     held_destroys: int = 0
     held_reads: int = 0
+    held_open: bool = False
+    unsaved: bool = False
     crash: Exception | None = None
     exit_code: ExitCode = ExitCode.OK

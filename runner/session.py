@@ -207,15 +207,20 @@ class Session:
             envelope = event.envelope
             if event.item:
                 event = event._replace(item=self.masker.text(event.item))
-            line, masked = self.masker.both(envelope)
-            if masked is envelope:
-                return event._replace(line=line)
+            request = envelope["request"]
+            if request is not None and "?" in request["url"]:
+                request = {**request, "url": self.masker.url(request["url"])}
+                line, masked = self.masker.both({**envelope, "request": request})
+            else:
+                line, masked = self.masker.both(envelope)
+                if masked is envelope:
+                    return event._replace(line=line)
             hidden = tuple(_differences(envelope["data"], masked["data"], ("data",)))
             if hidden and self._passed_on:
                 self._passed_on.take(envelope, hidden)
             return event._replace(envelope=masked, line=line, hidden=hidden)
         if isinstance(event, Intent):
-            _, (url, body) = self.masker.both([event.url, event.body])
+            _, (url, body) = self.masker.both([self.masker.url(event.url), event.body])
             return event._replace(url=url, body=body)
         if isinstance(event, Retrying):
             return event._replace(reason=self.masker.text(event.reason))

@@ -77,6 +77,10 @@ def test_reads_are_made_and_writes_are_shown(run_playbook: Run, start: Start) ->
         "steps.make.data in [1]",
         "not steps.make.data",
         "steps.make.data and true",
+        "steps.make.data.id in {'a': 1}",
+        "steps.kept['values'].id in {'a': 1}",
+        "steps.make.request.body.name | upper",
+        "steps.make.attempts",
         "1 if steps.make.data else 2",
         "range(steps.make.data) | list",
         "{'a': steps.make.data}",
@@ -198,7 +202,7 @@ def test_included_playbooks_are_gone_through(run_playbook: Run, start: Start, fo
         ],
     )
     came = run_playbook(text, tracker=start(seed=SEED), dry=True)
-    assert _sent(came.of("sub.rename")) == 'PUT /offers/${{ steps.make.data.id }} {"name": "Tea"}'
+    assert _sent(came.of("sub.rename")) == 'PUT /offers/${{ inputs.id }} {"name": "Tea"}'
     assert _sent(came.of("end")).startswith("DELETE /offers/${{ ")
     assert came.summary.outputs["name"] == "Tea"
     assert str(came.summary.outputs["new"]).startswith("${{ ")
@@ -212,8 +216,132 @@ def test_a_tracker_that_is_not_known(run_playbook: Run, start: Start) -> None:
         " operation: delete, id: 1}",
     )
     came = run_playbook(text, tracker=start(seed=SEED), dry=True)
-    assert came.of("there")["skipped"] == "dry run; needs ${{ steps.make.data }}"
+    assert came.of("there")["skipped"].startswith("dry run; needs ${{ steps.make.data")
+    assert came.summary.held == 2
     assert came.calls == []
+
+
+def _dry(run_playbook: Run, start: Start, *lines: str) -> Any:
+    return run_playbook(steps(f"{{{CREATE}}}", *lines), tracker=start(seed=SEED), dry=True)
+
+
+def test_a_loop_keeps_the_items_that_are_known(run_playbook: Run, start: Start) -> None:
+    """A condition of it that is not known does not hide them, nor does one item among others."""
+    came = _dry(
+        run_playbook,
+        start,
+        '{name: a, for_each: [1, 2], when: "${{ steps.make.data.state == 1 }}", resource: offer,'
+        ' operation: delete, id: "${{ item }}"}',
+        '{name: b, for_each: [2, "${{ steps.make.data.id }}"], resource: offer,'
+        ' operation: delete, id: "${{ item }}"}',
+        '{name: c, for_each: [1], concurrency: "${{ steps.make.data.id }}", resource: offer,'
+        ' operation: delete, id: "${{ item }}"}',
+    )
+    assert [(e["step"], _sent(e), e["skipped"]) for e in came.envelopes[1:]] == [
+        ("a", "DELETE /offers/1/archive", "dry run; if steps.make.data.state == 1"),
+        ("a", "DELETE /offers/2/archive", "dry run; if steps.make.data.state == 1"),
+        ("b", "DELETE /offers/2/archive", "dry run"),
+        ("b", "DELETE /offers/${{ item }}/archive", "dry run"),
+        ("c", "DELETE /offers/1/archive", "dry run"),
+    ]
+    assert came.summary.held_open
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("{for_each: \"${{ {'a': 1} }}\", resource: offer, operation: delete, id: 5}", "no list"),
+        (AFTER % '"${{ 1 / 0 }}"', "division by zero"),
+        (AFTER % "\"${{ inputs.word | int }}\"", "int"),
+        ('{when: "${{ inputs.word }}", resource: offer, operation: delete, id: 5}', "neither true"),
+        ("{for_each: \"${{ csv('none.csv') }}\", resource: offer, operation: delete, id: 5}", "none"),
+        ('{resource: offer, operation: update, id: "${{ steps.make.data.id }}",'
+         ' body: {payout_value: "${{ [1] }}", notes: "${{ 5 }}"}}', "body.payout_value"),
+    ],
+)  # fmt: skip
+def test_what_no_answer_can_make_right_fails(
+    line: str, why: str, run_playbook: Run, start: Start, folder: Path
+) -> None:
+    """Though something was held back before: a mistake that hangs on nothing of it is one."""
+    (folder / "none.csv").write_text("a,b\nnone\n", encoding="utf-8")
+    text = steps(f"{{{CREATE}}}", line, head=["inputs: {word: {type: string, default: tea}}"])
+    came = run_playbook(text, tracker=start(seed=SEED), dry=True)
+    assert len(came.errors()) == 1, came.envelopes
+    assert why in came.errors()[0]
+
+
+def test_files_that_would_have_been_saved(run_playbook: Run, start: Start) -> None:
+    """Reading one is no mistake: it is not there yet."""
+    text = steps(
+        "{name: all, resource: offer, operation: getAll, save: all.json}",
+        "{name: each, for_each: \"${{ json_file('all.json') }}\", resource: offer,"
+        ' operation: delete, id: "${{ item.id }}"}',
+    )
+    came = run_playbook(text, tracker=start(seed=SEED), dry=True)
+    assert came.errors() == []
+    assert came.of("each")["skipped"] == "dry run; for each of ${{ json_file('all.json') }}"
+
+
+def test_a_secret_of_which_parts_are_not_known(
+    run_playbook: Run, start: Start, folder: Path
+) -> None:
+    """None of its parts is shown."""
+    (folder / "pw.txt").write_text("topsecret", encoding="utf-8")
+    inner = steps(
+        '{name: up, resource: offer, operation: update, id: 1, body: {notes: "${{ inputs.pw }}"}}',
+        head=["inputs: {pw: {type: string, secret: true}}"],
+    )
+    (folder / "inner.yaml").write_text(inner, encoding="utf-8")
+    came = _dry(
+        run_playbook,
+        start,
+        "{include: inner.yaml, inputs: {pw: \"${{ file('pw.txt') }}-${{ steps.make.data.id }}\"}}",
+    )
+    assert "topsecret" not in "".join(came.lines)
+
+
+def test_inputs_that_are_not_known_as_a_whole(
+    run_playbook: Run, start: Start, folder: Path
+) -> None:
+    """Each of them is not known then."""
+    inner = steps(
+        '{name: up, resource: offer, operation: update, id: "${{ inputs.id }}", body: {}}',
+        head=["inputs: {id: {type: integer}}"],
+    )
+    (folder / "inner.yaml").write_text(inner, encoding="utf-8")
+    line = "{name: in, include: inner.yaml, inputs: \"${{ steps.make.data['all'] }}\"}"
+    came = _dry(run_playbook, start, line)
+    assert _sent(came.of("in.up")) == "PUT /offers/${{ inputs.id }} {}"
+
+
+def test_a_time_limit_that_is_not_known(run_playbook: Run, start: Start) -> None:
+    """The call is shown all the same."""
+    line = (
+        '{name: t, resource: offer, operation: delete, id: 1, timeout: "${{ steps.make.status }}"}'
+    )
+    assert _sent(_dry(run_playbook, start, line).of("t")) == "DELETE /offers/1/archive"
+
+
+def test_addresses_of_which_parts_are_not_known(run_playbook: Run, start: Start) -> None:
+    """Whole paths begin with one slash; of a list each item that is known stays."""
+    came = _dry(
+        run_playbook,
+        start,
+        '{name: p, resource: api, operation: post, params: {path: "/offers/${{ steps.make.data.id }}"},'
+        " body: {}}",
+        "{name: q, resource: api, operation: get, params: {path: /offers,"
+        ' ids: [1, "${{ steps.make.data.id }}"]}}',
+    )
+    assert _sent(came.of("p")) == "POST /offers/${{ steps.make.data.id }} {}"
+    assert _sent(came.of("q")) == "GET /offers?ids=1&ids=${{ steps.make.data.id }}"
+
+
+def test_reads_after_a_call_that_was_held_back_are_told(run_playbook: Run, start: Start) -> None:
+    """Their answer is of now, and what they expect is not judged."""
+    line = '{name: r, resource: offer, operation: getAll, expect: ["${{ data == [] }}"]}'
+    came = run_playbook(steps(line, f"{{{CREATE}}}"), tracker=start(), dry=True)
+    assert "as_of_now" not in came.of("r")
+    assert _dry(run_playbook, start, line).of("r")["as_of_now"] is True
 
 
 def test_nothing_is_saved(run_playbook: Run, start: Start, folder: Path) -> None:
@@ -299,12 +427,14 @@ def test_forms_of_its_report(dry: Callable[..., Any], folder: Path) -> None:
     assert 'message="dry run"' in (folder / "r.xml").read_text(encoding="utf-8")
 
 
-def test_it_does_not_go_with_resume(cli: Command, folder: Path) -> None:
-    """Which goes on with a run that has changed something."""
+@pytest.mark.parametrize("other", ["--resume", "--outputs=o.json"])
+def test_it_does_not_go_with(other: str, cli: Command, folder: Path) -> None:
+    """What goes on with a run that has changed something, and what has nothing to write."""
     (folder / "two.yaml").write_text(PLAYBOOK, encoding="utf-8")
-    said = cli("run", "two.yaml", "--dry-run", "--resume")
+    said = cli("run", "two.yaml", "--dry-run", other)
     assert said.code == 2
-    assert "--dry-run" in said.err
+    assert "dry" in said.err
+    assert [path.name for path in folder.iterdir()] == ["two.yaml"]
 
 
 def test_too_many_that_destroy(dry: Callable[..., Any]) -> None:

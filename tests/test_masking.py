@@ -193,6 +193,16 @@ def test_what_only_looks_sensitive_stays(value: object) -> None:
     assert json.loads(_line(Masker(), value)) == value
 
 
+def test_parameters_of_addresses_are_masked() -> None:
+    """Keitaro takes some keys in the address; what else stands there stays."""
+    masker = Masker(["topsecret"])
+    told = "https://t/topsecret/avscan?avscan_key=sesame&type=x&api_key=&token%5B%5D=a&n=topsecret"
+    shown = "https://t/***/avscan?avscan_key=***&type=x&api_key=&token%5B%5D=***&n=***"
+    assert masker.url(told) == shown
+    assert masker.url("https://t/offers?ids=1&ids=2") == "https://t/offers?ids=1&ids=2"
+    assert masker.url("https://t/?") == "https://t/?"
+
+
 def test_sensitive_fields_within_text_are_masked() -> None:
     """JSON inside a string is looked through, and so is JSON that was cut short."""
     masker = Masker()

@@ -142,6 +142,8 @@ def _run(asked: Asked, stack: ExitStack) -> int:
 
     if asked.report == asked.outputs == "-":
         raise click.UsageError("only one of --report and --outputs can go to stdout")
+    if asked.dry_run and asked.outputs:
+        raise click.UsageError("--outputs has nothing to write in a dry run; leave it out")
     if asked.files:
         from runner.cli.reporting import check_writable  # noqa: PLC0415
 
@@ -279,7 +281,7 @@ def _execute(
 
 
 def _overlap(asked: Asked, plan: Plan, catalogue: Catalogue) -> Overlap | None:
-    if asked.jobs == 1:
+    if asked.jobs == 1 or asked.dry_run:
         return None
     from runner.execution import Overlap  # noqa: PLC0415
     from runner.planning.order import order_of  # noqa: PLC0415  (for such runs alone)

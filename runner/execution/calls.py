@@ -26,7 +26,7 @@ from runner.model import (
 )
 from runner.planning import Call
 from runner.retries import delay, is_worth_repeating
-from runner.templating import Templates
+from runner.templating import Templates, UnknownError
 
 _SENT = {"Api-Key": "***", "Accept": "application/json"}
 _SENT_WITH_BODY = {**_SENT, "Content-Type": "application/json"}
@@ -102,13 +102,15 @@ class Caller:
         envelope["tracker"] = reach.name
         request, needs = self._dry.request(call, scope, reach.api)
         if not needs:
-            request = build_request(call, scope, self._outside.past.reveal, reach)
-            if not request.changes:
+            try:
+                request = build_request(call, scope, self._outside.past.reveal, reach)
+            except UnknownError as error:  # of its timeout
+                needs = error.source
+            if not (needs or request.changes):
                 return False
         if call.operation.effect is Effect.DESTROYS:
             self._tally.take_destroy(self._outside.most_destroyed)
-        reads = call.operation.effect is Effect.READS
-        why = why_held(scope, needs if reads else "")
+        why = why_held(scope, "" if call.operation.effect is not Effect.READS else needs)
         envelope.update(request=_shown(request), success=True, skipped=why)
         return True
 
@@ -121,12 +123,17 @@ class Caller:
     ) -> None:
         """What a call that succeeded still has to pass: until, expect, save."""
         if self._tally.summary.held:
-            return  # what is expected may be what a call that was held back would do
+            # What is expected may be what a call that was held back would do.
+            envelope["as_of_now"] = True
+            return
         if call.until is not None and envelope["success"] and again is not None:
             self._until(call, scope, envelope, again)
         if envelope["success"]:
             self._after.expect(call, scope, envelope)
-        if envelope["success"] and call.save is not None and not self._outside.dry:
+        if envelope["success"] and call.save is not None:
+            if self._outside.dry:
+                self._tally.summary.unsaved = True
+                return
             try:
                 mine = {**scope, **answer(envelope)}
                 save_value(self._outside, call.save, mine, envelope["data"])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from runner.execution.envelopes import Value
+from runner.execution.loops import checked_items, workers_of
 from runner.execution.outside import StepError
-from runner.execution.scope import At, Scope, render
+from runner.execution.requests import list_mismatches
+from runner.execution.scope import At, Scope, holds, render, render_items
 from runner.execution.tally import Tally
 from runner.model import DRY_RUN, Json, Request
-from runner.planning import Call, Loop
-from runner.templating import Renderer, TemplateError, Unknown, UnknownError, told
+from runner.planning import Call, Condition, Loop
+from runner.templating import Lenience, Renderer, TemplateError, Unknown, UnknownError, told
 from runner.wire import PathError, build_path
 
 # Where a scope keeps why what is held back may not be made in the end, or be made several times.
@@ -32,37 +34,62 @@ def first_unknown(value: Any) -> str:
 class Dry:
     """How values and calls are computed: as in any run, or in a dry one as far as they are known.
 
-    What is read after the first call that was held back may lack what that would have made: an
-    expression that cannot be evaluated then is taken to be not known.
+    What is read after the first call that was held back may lack what that would have made, and a
+    file what would have been saved: an expression on such things that cannot be evaluated then is
+    taken to be not known.
     """
 
     def __init__(self, tally: Tally, *, on: bool) -> None:
         self._tally = tally
         self.on = on
 
+    @property
+    def _lenience(self) -> Lenience:
+        summary = self._tally.summary
+        return Lenience(self.on and summary.held > 0, self.on and summary.unsaved)
+
     def value(self, renderer: Renderer, scope: Scope, what: str) -> Json:
         """A value, with an `Unknown` for each part that is not known. Raises StepError."""
         if not self.on:
             return render(renderer, scope, what)
-        held = self._tally.summary.held > 0
         try:
-            return renderer.sketch(
-                scope, (UnknownError, TemplateError) if held else (UnknownError,)
-            )
+            return renderer.sketch(scope, self._lenience)
         except TemplateError as error:
-            raise StepError("template", f"{what}: {error.message}", error.hint) from error
+            raise StepError("template", f"{what}: {error.message}", error.hint) from None
+
+    def items(self, loop: Loop, scope: Scope) -> Sequence[Json] | Unknown:
+        """The items of a loop, of which some may be `Unknown`. Raises StepError."""
+        if not self.on:
+            return checked_items(render_items(loop.items, scope, "for_each"))
+        items = self.value(loop.items, scope, "for_each")
+        return items if isinstance(items, Unknown) else checked_items(items)
+
+    def workers(self, loop: Loop, scope: Scope) -> int:
+        """How many items at a time; nothing overlaps in a dry run. Raises StepError."""
+        return 1 if self.on else workers_of(loop, scope)
+
+    def holds(self, condition: Condition, scope: Scope) -> bool | None:
+        """Whether a condition holds, `None` where that is not known. Raises StepError."""
+        try:
+            return holds(condition, scope)
+        except UnknownError:
+            return None
+        except StepError as error:
+            if condition.expression is None or not self._lenience.excuses(condition.expression):
+                raise
+            if not isinstance(error.__cause__, TemplateError):
+                raise
+            return None
 
     def is_failure(self, error: StepError | UnknownError) -> TypeGuard[StepError]:
         """Whether it is a failure, and not something that is not known."""
         if not isinstance(error, StepError):
             return False
-        held = self._tally.summary.held > 0
-        return not (self.on and held and error.failure.type == "template")
+        return not (any(self._lenience) and isinstance(error.__cause__, TemplateError))
 
-    def for_all(self, loop: Loop, scope: Scope) -> Scope:
+    def for_all(self, loop: Loop, scope: Scope, items: Unknown) -> Scope:
         """The scope in which one iteration stands for all those over items that are not known."""
-        items = first_unknown(self.value(loop.items, scope, "for_each"))
-        inner = noted(scope, f"for each of {items}")
+        inner = noted(scope, f"for each of {items.source}")
         return inner | {key: Unknown(f"${{{{ {key} }}}}") for key in (loop.name, "index")}
 
     def request(self, call: Call, scope: Scope, api: str) -> tuple[Request, str]:
@@ -75,20 +102,39 @@ class Dry:
         body = None if call.body is None else self.value(call.body, scope, "body")
         stands = _StandIns()
         fields = params if isinstance(params, Mapping) else {}
-        raw = {p.name for p in call.operation.parameters.values() if p.where == "raw"}
         try:
             path = build_path(
                 call.operation,
                 stands.take(entity),
-                {
-                    name: stands.take(value, before="/" if name in raw else "")
-                    for name, value in fields.items()
-                },
+                {name: stands.take_all(value) for name, value in fields.items()},
             )
         except PathError as error:
             raise StepError("invalid_id", str(error), _NOT_SENT) from error
-        request = Request(call.operation.method, api + stands.undone(path), told(body))
-        return request, first_unknown([entity, params, body])
+        needs = first_unknown([entity, params, body])
+        shown = told(body)
+        if needs and call.needs.body is not None and call.body is not None:
+            wrong = [
+                mismatch
+                for mismatch in call.needs.body.mismatches(shown)
+                if not _leads_to_unknown(body, mismatch.trail)
+            ]
+            if wrong:
+                raise StepError("invalid_body", list_mismatches(wrong), wrong[0].hint or _NOT_SENT)
+        if call.needs.convert is not None and call.body is not None:
+            shown = call.needs.convert(shown)
+        return Request(call.operation.method, api + stands.undone(path), shown), needs
+
+
+def _leads_to_unknown(value: Json, trail: Iterable[str | int]) -> bool:
+    """Whether what stands there is not known, or a part of what is not."""
+    for part in trail:
+        if isinstance(value, Unknown):
+            return True
+        try:
+            value = value[part]
+        except (LookupError, TypeError):
+            return False
+    return bool(first_unknown(value))
 
 
 class _StandIns:
@@ -97,18 +143,22 @@ class _StandIns:
     def __init__(self) -> None:
         self._sources: list[str] = []
 
-    def take(self, value: Json, before: str = "") -> Json:
-        """The value, or what stands for it: where it must begin with something, after that."""
+    def take(self, value: Json) -> Json:
+        """The value, or what stands for it."""
         source = first_unknown(value)
         if not source:
             return value
         self._sources.append(source)
-        return f"{before}unknown-{len(self._sources)}-"
+        return f"{'/' if source.startswith('/') else ''}unknown-{len(self._sources)}-"
+
+    def take_all(self, value: Json) -> Json:
+        """The value, or each of its items, or what stands for it."""
+        return [self.take(part) for part in value] if isinstance(value, list) else self.take(value)
 
     def undone(self, path: str) -> str:
         """The path with what is not known as it is written."""
         for number, source in enumerate(self._sources, 1):
-            path = path.replace(f"unknown-{number}-", source)
+            path = path.replace(f"unknown-{number}-", source.removeprefix("/"))
         return path
 
 
@@ -129,8 +179,9 @@ def inherited(scope: Scope) -> Scope:
 
 
 def value_of_held(envelope: Value, at: At) -> Value:
-    """What a call that is held back gives to the steps after it: that it succeeded, no more."""
+    """What a step that is held back gives to those after it: that it succeeded, no more."""
     unknown = {
-        name: Unknown(f"${{{{ steps.{at.label}.{name} }}}}") for name in ("data", "status", "count")
+        name: Unknown(f"${{{{ steps.{at.label}.{name} }}}}")
+        for name in ("data", "status", "count", "request", "attempts", "outputs", "results")
     }
     return {**envelope, **unknown, "skipped": None}

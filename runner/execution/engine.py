@@ -12,11 +12,11 @@ from runner.execution.calls import Caller
 from runner.execution.dry import Dry, inherited, noted, value_of_held, why_held
 from runner.execution.envelopes import Value, blank, condition_of, fail, outcome, why
 from runner.execution.includes import given_inputs
-from runner.execution.loops import each, items_of
+from runner.execution.loops import each
 from runner.execution.outside import Outside, StepError, stamp
 from runner.execution.overlap import ONE_BY_ONE, Overlap, in_order
 from runner.execution.requests import find_tracker
-from runner.execution.scope import At, Scope, all_of, both, holds
+from runner.execution.scope import At, Scope, all_of, both
 from runner.execution.shelf import Shelf
 from runner.execution.tally import Tally
 from runner.model import (
@@ -185,20 +185,25 @@ class _Playbook:
         if step.loop is None:
             return self._once(step, scope, at)
         try:
-            if step.when is not None and not step.when_each and not holds(step.when, scope):
-                skipped = self._skip(step, at, why(step))
-                return {"results": [], "count": 0, **outcome(True, skipped["skipped"])}
-            items, workers = items_of(step.loop, scope)
+            if step.when is not None and not step.when_each:
+                answer = self._dry.holds(step.when, scope)
+                if answer is None:
+                    scope = noted(scope, f"if {condition_of(step)}")
+                elif not answer:
+                    skipped = self._skip(step, at, why(step))
+                    return {"results": [], "count": 0, **outcome(True, skipped["skipped"])}
+            items = self._dry.items(step.loop, scope)
+            if isinstance(items, Unknown):
+                return self._one_for_all(step, step.loop, scope, at, items)
+            workers = self._dry.workers(step.loop, scope)
             self._check_destroys(step, len(items))
-        except (StepError, UnknownError) as error:
-            if self._dry.is_failure(error):
-                return {"results": [], "count": 0, **self._failed(step, at, error)}
-            return self._one_for_all(step, step.loop, scope, at)
+        except StepError as error:
+            return {"results": [], "count": 0, **self._failed(step, at, error)}
         return self._loop(step, scope, at, items, workers)
 
-    def _one_for_all(self, step: Step, loop: Loop, scope: Scope, at: At) -> Value:
+    def _one_for_all(self, step: Step, loop: Loop, scope: Scope, at: At, items: Unknown) -> Value:
         """What a dry run shows of a loop over items that are not known."""
-        value = self._once(step, self._dry.for_all(loop, scope), at)
+        value = self._once(step, self._dry.for_all(loop, scope, items), at)
         results = Unknown(f"${{{{ steps.{at.label}.results }}}}")
         return {"results": results, "count": results, **outcome(value["success"])}
 
@@ -243,18 +248,19 @@ class _Playbook:
         # Read by what draws by chance, so that it draws the same again when the run goes on.
         scope = {**scope, "_at": at.key}
         try:
-            if past is None and self._is_skipped(step, scope):
-                return self._skip(step, at, why(step))
+            each_time = step.loop is None or step.when_each
+            if past is None and step.when is not None and each_time:
+                answer = self._dry.holds(step.when, scope)
+                if answer is None:
+                    scope = noted(scope, f"if {condition_of(step)}")
+                elif not answer:
+                    return self._skip(step, at, why(step))
+            return self._work(step, scope, at)
         except (StepError, UnknownError) as error:
             if self._dry.is_failure(error):
                 return self._failed(step, at, error)
-            scope = noted(scope, f"if {condition_of(step)}")
-        try:
-            return self._work(step, scope, at)
-        except StepError as error:
-            return self._failed(step, at, error)
-        except UnknownError as error:
-            return self._skip(step, at, why_held(scope, error.source))
+            source = error.source if isinstance(error, UnknownError) else str(error)
+            return value_of_held(self._skip(step, at, why_held(scope, source)), at)
 
     def _work(self, step: Step, scope: Scope, at: At) -> Value:
         work = step.work
@@ -267,11 +273,6 @@ class _Playbook:
         if isinstance(work, Include):
             return self._include(work, scope, at)
         assert_never(work)
-
-    def _is_skipped(self, step: Step, scope: Scope) -> bool:
-        if step.when is None or (step.loop is not None and not step.when_each):
-            return False
-        return not holds(step.when, scope)
 
     # -- what steps do --------------------------------------------------------------------------
 
@@ -294,7 +295,9 @@ class _Playbook:
 
     def _set(self, work: SetValues, scope: Scope) -> Value:
         values = self._dry.value(work.values, scope, "set")
-        if work.save is not None and not self._outside.dry:
+        if work.save is not None and self._outside.dry:
+            self._tally.summary.unsaved = True
+        elif work.save is not None:
             mine = {**scope, "values": values}
             save_value(self._outside, work.save, mine, values)
         return {"values": values, **outcome(True)}

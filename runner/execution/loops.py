@@ -7,25 +7,29 @@ from collections.abc import Callable, Sequence
 
 from runner.execution.crew import Crew
 from runner.execution.outside import StepError
-from runner.execution.scope import Scope, render, render_items
+from runner.execution.scope import Scope, render
 from runner.model import Json
 from runner.planning import Loop
 from runner.templating import Rows
 
 
-def items_of(loop: Loop, scope: Scope) -> tuple[Sequence[Json], int]:
-    """The items, and how many of them at a time. Raises StepError."""
-    items = render_items(loop.items, scope, "for_each")
+def checked_items(items: Json | Sequence[int]) -> Sequence[Json]:
+    """The items, if it is a list. Raises StepError."""
     if not isinstance(items, list | range | Rows):
         raise StepError(
             "template",
             f"for_each: {items!r:.80} is no list",
             "name a list; of a mapping take its items(), or one of its fields",
         )
+    return items
+
+
+def workers_of(loop: Loop, scope: Scope) -> int:
+    """How many items at a time. Raises StepError."""
     workers = render(loop.concurrency, scope, "concurrency")
     if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= 64:
         raise StepError("template", f"concurrency: {workers!r:.80} is not from 1 to 64")
-    return items, workers
+    return workers
 
 
 def each(count: int, workers: int, work: Callable[[int], bool]) -> None:

@@ -78,7 +78,7 @@ def _body(call: Call, scope: Scope, restore: Restore) -> Json:
     body = _render(call.body, scope, restore, "body")
     wrong = call.needs.body.mismatches(body) if call.needs.body is not None else []
     if wrong:
-        raise StepError("invalid_body", _list_mismatches(wrong), wrong[0].hint or _NOT_SENT)
+        raise StepError("invalid_body", list_mismatches(wrong), wrong[0].hint or _NOT_SENT)
     _check_bound(call, body)
     return body if call.needs.convert is None else call.needs.convert(body)
 
@@ -107,7 +107,8 @@ def _render(renderer: Renderer, scope: Scope, restore: Restore, what: str) -> Js
         raise StepError("hidden", f"{what}: {error.message}", error.hint) from error
 
 
-def _list_mismatches(wrong: list[Any]) -> str:
+def list_mismatches(wrong: list[Any]) -> str:
+    """What of a body does not fit, the first few in words."""
     parts = []
     for mismatch in wrong[:5]:
         where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in mismatch.trail)

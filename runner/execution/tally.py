@@ -10,7 +10,7 @@ from typing import Any
 from runner.errors import ExitCode
 from runner.execution.outside import StepError
 from runner.execution.scope import At
-from runner.model import Effect, Event, Failure, Finished, Intent, Json, Summary
+from runner.model import DRY_RUN, Effect, Event, Failure, Finished, Intent, Json, Summary
 from runner.planning import Call, Work
 
 # How many changes, and how many doubts, the summary names; the report names them all.
@@ -117,14 +117,15 @@ class Tally:
         return summary
 
     def _count_skipped(self, work: Work, envelope: dict[str, Json]) -> None:
-        summary = self.summary
-        if envelope["request"] is None or not isinstance(work, Call):
+        summary, reason = self.summary, envelope["skipped"]
+        if not reason.startswith(DRY_RUN) or not isinstance(work, Call):
             summary.skipped += 1
         elif work.operation.effect is Effect.READS:
             summary.held_reads += 1
         else:
             summary.held += 1
             summary.held_destroys += work.operation.effect is Effect.DESTROYS
+            summary.held_open = summary.held_open or reason != DRY_RUN
 
     def _count(self, at: At, work: Work, envelope: dict[str, Json]) -> None:
         summary = self.summary

@@ -97,6 +97,10 @@ class Masker:
             text = _encode(masked)
         return _writable(text), masked
 
+    def url(self, url: str) -> str:
+        """The address with every secret hidden, and with what such parameters hold."""
+        return self.text(fields.without_parameters(url) if "?" in url else url)
+
     def _hides(self, text: str) -> bool:
         """Whether there may be a secret in the text; false is certain."""
         for needle in self._needles:  # a loop costs half of what `any` does

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from operator import is_
+from urllib.parse import unquote
 
 from runner.masking.words import MASK
 from runner.model import Json
@@ -132,6 +133,19 @@ def _ends_like_a_secret(name: str) -> bool:
     if lower.endswith("key"):
         return lower[:-3].rstrip("-_ ").endswith(_KEYS)
     return lower.endswith(_TAILS) or (lower.endswith("confirmation") and "password" in lower)
+
+
+def without_parameters(url: str) -> str:
+    """The address with what its parameters hold hidden, where they are secret by their names."""
+    path, mark, query = url.partition("?")
+    if not mark:
+        return url
+    parts = []
+    for part in query.split("&"):
+        name, equals, value = part.partition("=")
+        hide = equals and value and is_sensitive(unquote(name).removesuffix("[]"))
+        parts.append(f"{name}={MASK}" if hide else part)
+    return f"{path}?{'&'.join(parts)}"
 
 
 def hidden_in_place(text: str) -> str:

@@ -29,7 +29,7 @@ from runner.playbook import Document, Map, Trail, read
 from runner.shapes import Shape
 from runner.templating import (
     Constant,
-    Excused,
+    Lenience,
     Renderer,
     TemplateError,
     Templates,
@@ -307,12 +307,12 @@ class _BodyFile:
         name = self._name.render(scope)
         return self._builder.late_body(name, self._shape, raw=self._raw).render(scope)
 
-    def sketch(self, scope: Mapping[str, Any], excused: Excused) -> Json:
-        name = self._name.sketch(scope, excused)
+    def sketch(self, scope: Mapping[str, Any], lenience: Lenience) -> Json:
+        name = self._name.sketch(scope, lenience)
         if isinstance(name, Unknown):
             return name
         body = self._builder.late_body(name, self._shape, raw=self._raw)
-        return body.sketch(scope, excused)
+        return body.sketch(scope, lenience)
 
 
 def _fields(body: Json) -> frozenset[str]:

@@ -78,7 +78,8 @@ class Closing:
         shown = [self._paint(f"{n} {word}", colour) for n, word, colour in counts if n]
         end = " (interrupted)" if summary.interrupted else ""
         if summary.dry:
-            end += "; a dry run: nothing was changed"
+            open_ = ", some of it hanging on what is not known yet" if summary.held_open else ""
+            end += f"{open_}; a dry run: nothing was changed"
         time = f" in {seconds:.1f} s" if seconds is not None and seconds >= 1 else ""
         return f"run {summary.run}: " + (", ".join(shown) or "no calls") + time + end
 

@@ -90,6 +90,8 @@ def result_words(envelope: Mapping[str, Any]) -> str:
         parts.append(f"{len(data['rows'])} rows")
     if envelope["request"] is not None:
         parts.append(f"{envelope['duration_ms']:.0f} ms")
+    if envelope.get("as_of_now"):
+        parts.append("(as it is now)")
     if envelope["attempts"] > 1:
         parts.append(f"{envelope['attempts']} tries")
     return "  " + "  ".join(parts) if parts else ""

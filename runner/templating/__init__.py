@@ -1,9 +1,8 @@
 """Expressions in `${{ }}`: parse, find references, evaluate; knows no step and sends nothing."""
 
-from runner.templating.expressions import Expression, Reference, TemplateError
+from runner.templating.expressions import Expression, Lenience, Reference, TemplateError
 from runner.templating.rendering import (
     Constant,
-    Excused,
     Renderer,
     as_text,
     compile_value,
@@ -16,8 +15,8 @@ from runner.templating.unknown import Unknown, UnknownError, refuse_unknown, tol
 
 __all__ = [
     "Constant",
-    "Excused",
     "Expression",
+    "Lenience",
     "Reference",
     "Renderer",
     "Rows",

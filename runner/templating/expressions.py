@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -63,6 +64,27 @@ class Expression:
         Raises TemplateError.
         """
         return self._items(scope)
+
+
+# What is there before a playbook's first step.
+_GIVEN = frozenset({"inputs", "vars", "run", "tracker"})
+_READS = re.compile(r"\b(?:base64file|csv|file|json_file)\s*\(")
+
+
+class Lenience(NamedTuple):
+    """Which expressions that cannot be evaluated are no mistake, but not known.
+
+    Those on answers of trackers, or those on files: they may not be yet what they will be.
+    """
+
+    answers: bool = False
+    files: bool = False
+
+    def excuses(self, expression: Expression) -> bool:
+        """Whether the expression is such a one."""
+        if self.files and _READS.search(expression.source):
+            return True
+        return self.answers and any(part.root not in _GIVEN for part in expression.references)
 
 
 def nearest(name: str, known: Sequence[str]) -> str | None:

@@ -7,13 +7,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from runner.model import Json
-from runner.templating.expressions import Expression, TemplateError, describe
+from runner.templating.expressions import Expression, Lenience, TemplateError, describe
 from runner.templating.templates import Templates
 from runner.templating.text import OPEN, UnclosedError, split_text
 from runner.templating.unknown import Unknown, UnknownError, refuse_unknown, written
 
-# Exceptions that mean no more than that a value is not known.
-Excused = tuple[type[TemplateError | UnknownError], ...]
+
+def sketched(expression: Expression, scope: Mapping[str, Any], lenience: Lenience) -> Json:
+    """The value of an expression, or an `Unknown` that says how it is written.
+
+    That is so too where it cannot be evaluated and is excused. Raises TemplateError.
+    """
+    try:
+        value = expression.evaluate(scope)
+    except UnknownError:
+        return written(expression.source)
+    except TemplateError:
+        if lenience.excuses(expression):
+            return written(expression.source)
+        raise
+    return written(expression.source) if isinstance(value, Unknown) else value
 
 
 class Renderer(Protocol):
@@ -23,8 +36,8 @@ class Renderer(Protocol):
         """The value. Raises TemplateError, and UnknownError where it cannot be known."""
         ...
 
-    def sketch(self, scope: Mapping[str, Any], excused: Excused) -> Json:
-        """As `render`, with an `Unknown` for each part whose evaluation raises what is excused."""
+    def sketch(self, scope: Mapping[str, Any], lenience: Lenience) -> Json:
+        """As `render`, with an `Unknown` for each part that is not known, as `sketched` has it."""
         ...
 
 
@@ -40,7 +53,7 @@ class Constant:
         """The value."""
         return self.value
 
-    def sketch(self, scope: Mapping[str, Any], excused: Excused) -> Json:  # noqa: ARG002
+    def sketch(self, scope: Mapping[str, Any], lenience: Lenience) -> Json:  # noqa: ARG002
         """The value."""
         return self.value
 
@@ -56,11 +69,8 @@ class _Whole:
     def render(self, scope: Mapping[str, Any]) -> Json:
         return self.expression.evaluate(scope)
 
-    def sketch(self, scope: Mapping[str, Any], excused: Excused) -> Json:
-        try:
-            return self.expression.evaluate(scope)
-        except excused:
-            return written(self.expression.source)
+    def sketch(self, scope: Mapping[str, Any], lenience: Lenience) -> Json:
+        return sketched(self.expression, scope, lenience)
 
 
 class _Mixed:
@@ -77,17 +87,17 @@ class _Mixed:
             for part in self.parts
         )
 
-    def sketch(self, scope: Mapping[str, Any], excused: Excused) -> Json:
+    def sketch(self, scope: Mapping[str, Any], lenience: Lenience) -> Json:
         parts, known = [], True
         for part in self.parts:
             if isinstance(part, str):
                 parts.append(part)
                 continue
-            try:
-                parts.append(as_text(part.evaluate(scope), part.source))
-            except excused:
-                parts.append(written(part.source).source)
-                known = False
+            value = sketched(part, scope, lenience)
+            known = known and not isinstance(value, Unknown)
+            parts.append(
+                value.source if isinstance(value, Unknown) else as_text(value, part.source)
+            )
         return "".join(parts) if known else Unknown("".join(parts))
 
 
@@ -100,8 +110,8 @@ class _Mapping:
     def render(self, scope: Mapping[str, Any]) -> Json:
         return {key: part.render(scope) for key, part in self.items}
 
-    def sketch(self, scope: Mapping[str, Any], excused: Excused) -> Json:
-        return {key: part.sketch(scope, excused) for key, part in self.items}
+    def sketch(self, scope: Mapping[str, Any], lenience: Lenience) -> Json:
+        return {key: part.sketch(scope, lenience) for key, part in self.items}
 
 
 class _List:
@@ -113,8 +123,8 @@ class _List:
     def render(self, scope: Mapping[str, Any]) -> Json:
         return [part.render(scope) for part in self.items]
 
-    def sketch(self, scope: Mapping[str, Any], excused: Excused) -> Json:
-        return [part.sketch(scope, excused) for part in self.items]
+    def sketch(self, scope: Mapping[str, Any], lenience: Lenience) -> Json:
+        return [part.sketch(scope, lenience) for part in self.items]
 
 
 def items_of(renderer: Renderer, scope: Mapping[str, Any]) -> Json | Sequence[int]:

@@ -37,7 +37,7 @@ class Unknown:
     __str__ = __format__ = __int__ = __float__ = __call__ = _is_needed
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _is_needed
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _is_needed
-    __hash__ = object.__hash__
+    __hash__ = _is_needed  # which `in` of a mapping goes by
 
 
 def written(source: str) -> Unknown:

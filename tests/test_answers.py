@@ -330,3 +330,11 @@ def test_an_answer_that_broke_off_still_had_a_status(status: int, success: bool 
 def test_every_kind_of_fault_is_a_type_of_failure() -> None:
     """The closed set of types holds the kinds of faults under the same names."""
     assert {kind.value for kind in FaultKind} <= {kind.value for kind in FailureType}
+
+
+@pytest.mark.parametrize("status", [400, 406, 409, 422])
+def test_what_the_call_takes_is_where_to_look(status: int) -> None:
+    """A refusal of what was sent leads to what the call takes; another hint stays."""
+    verdict = judge(CREATE, _reply({"error": "bad"}, status))
+    assert verdict.error.hint == f"what it takes: keitaro-runner explain {CREATE}"
+    assert "explain" not in judge(CREATE, _reply({"error": "bad"}, 404)).error.hint

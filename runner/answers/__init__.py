@@ -35,6 +35,8 @@ from runner.model import Effect, Failure, Fault, Json, Reply, Verdict
 
 __all__ = ["FailureType", "judge"]
 
+# What the tracker finds wrong with the call itself.
+_ABOUT_THE_CALL = frozenset({FailureType.INVALID, FailureType.BAD_REQUEST})
 # A gateway that answers so has passed the request on, or may have: 502 bad gateway, 504 timeout,
 # and Cloudflare's 520 to 524. 503, 525 and 526 say that nothing was passed on.
 _IN_DOUBT = frozenset({502, 504, 520, 521, 522, 523, 524})
@@ -57,7 +59,11 @@ def judge(operation: Operation, outcome: Reply | Fault) -> Verdict:
         return _without_answer(operation, outcome)
     if 200 <= outcome.status < 300:
         return _accepted(operation, outcome)
-    return _verdict(operation, refusal(outcome), done=_done(outcome.status))
+    failure = refusal(outcome)
+    if failure.type in _ABOUT_THE_CALL and not failure.hint:
+        hint = f"what it takes: keitaro-runner explain {operation}"
+        failure = failure._replace(hint=hint)
+    return _verdict(operation, failure, done=_done(outcome.status))
 
 
 def _without_answer(operation: Operation, fault: Fault) -> Verdict:

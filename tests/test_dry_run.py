@@ -38,7 +38,7 @@ def test_reads_are_made_and_writes_are_shown(run_playbook: Run, start: Start) ->
         "{name: drop, resource: offer, operation: delete, id: 2}",
     )
     came = run_playbook(text, tracker=tracker, dry=True)
-    assert came.calls == ["GET /offers"]
+    assert came.calls == ["GET /offers", "GET /offers/1", "GET /offers/2"]
     assert [_sent(e) for e in came.envelopes[1:]] == [
         'PUT /offers/1 {"notes": "was Tea"}',
         'PUT /offers/2 {"notes": "was Coffee"}',
@@ -110,6 +110,31 @@ def test_what_is_not_known_is_shown_as_it_is_written(
     assert "${{ " in json.dumps(shown)
     assert not any(word in json.dumps(shown) for word in ("UNKNOWN", "object at", "Unknown("))
     assert came.summary.exit_code == 0
+
+
+def test_what_a_change_would_change(
+    cli: Command, folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is there already each field is read, and shown with what it would hold."""
+    tracker = start(seed={"offers": [{"id": 1, "name": "Tea", "payout_value": 5, "notes": ""}]})
+    monkeypatch.setenv("KEITARO_URL", tracker.url)
+    monkeypatch.setenv("KEITARO_API_KEY", tracker.key)
+    fields = "{name: Tea, payout_value: 5, notes: new}"
+    text = steps(
+        f"{{name: a, resource: offer, operation: update, id: 1, body: {fields}}}",
+        "{name: b, resource: offer, operation: update, id: 9, body: {notes: new}}",
+    )
+    (folder / "p.yaml").write_text(text, encoding="utf-8")
+    said = cli("run", "p.yaml", "--dry-run", "--report", "r.jsonl", "--markdown", "r.md")
+    assert said.code == 0
+    lines = [line.strip() for line in said.err.splitlines()]
+    assert lines[2:5] == ['name: "Tea", as it is', "payout_value: 5, as it is", 'notes: "" → "new"']
+    assert lines[7:9] == ['{"notes": "new"}', "(what is there now cannot be read)"]
+    assert calls(tracker) == ["GET /offers/1", "GET /offers/9"]
+    first, second, _ = map(json.loads, (folder / "r.jsonl").read_text("utf-8").splitlines())
+    assert first["now"] == {"name": "Tea", "payout_value": 5, "notes": ""}
+    assert second["now"] is None
+    assert 'now: {"name": "Tea"' in (folder / "r.md").read_text("utf-8")
 
 
 def test_what_is_known_beside_it_is_computed(run_playbook: Run, start: Start) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from runner.answers import judge
 from runner.errors import RunnerError
 from runner.execution.after import After, answer, fail_call, save_value
-from runner.execution.dry import Dry, why_held
+from runner.execution.dry import Dry
 from runner.execution.outside import Outside, StepError
 from runner.execution.past import InDoubt
-from runner.execution.requests import build_request, find_tracker
+from runner.execution.requests import build_request, find_tracker, shown
 from runner.execution.scope import At, Scope, holds, render_seconds
 from runner.execution.shelf import Shelf
 from runner.execution.tally import Tally
@@ -26,10 +26,7 @@ from runner.model import (
 )
 from runner.planning import Call
 from runner.retries import delay, is_worth_repeating
-from runner.templating import Templates, UnknownError
-
-_SENT = {"Api-Key": "***", "Accept": "application/json"}
-_SENT_WITH_BODY = {**_SENT, "Content-Type": "application/json"}
+from runner.templating import Templates
 
 # Seconds; what floating point leaves over.
 _NO_TIME = 1e-6
@@ -45,7 +42,7 @@ class Caller:
         self._outside = outside
         self._after = After(templates)
         self._tally = tally
-        self._dry = Dry(tally, on=outside.dry)
+        self._dry = Dry(outside, tally)
 
     def make(
         self, call: Call, at: At, scope: Scope, envelope: dict[str, Json], tracker: str | None
@@ -57,7 +54,7 @@ class Caller:
         where it cannot be sent.
         """
         changes = call.operation.effect is not Effect.READS
-        if self._outside.dry and self._is_held_back(call, scope, envelope, tracker):
+        if self._dry.holds_back(call, scope, envelope, tracker):
             return "", False
         past = self._outside.past.done(at.key)
         if past is not None and not changes:
@@ -76,7 +73,7 @@ class Caller:
             return digest, not past.ask_again
         request = build_request(call, scope, self._outside.past.reveal, reach)
         digest = self._outside.digest(request) if changes else ""
-        envelope["request"] = _shown(request)
+        envelope["request"] = shown(request)
         again = None
         if not self._is_settled(call, at, request, digest, envelope):
             if changes:
@@ -93,26 +90,6 @@ class Caller:
                 again = self._send(call, at.key, reach, request, envelope)
         self._judge_after(call, scope, envelope, again)
         return digest, False
-
-    def _is_held_back(
-        self, call: Call, scope: Scope, envelope: dict[str, Json], tracker: str | None
-    ) -> bool:
-        """Whether a dry run does not make a call; its envelope tells then what it would send."""
-        _, reach = find_tracker(call.tracker, scope, self._outside, tracker)
-        envelope["tracker"] = reach.name
-        request, needs = self._dry.request(call, scope, reach.api)
-        if not needs:
-            try:
-                request = build_request(call, scope, self._outside.past.reveal, reach)
-            except UnknownError as error:  # of its timeout
-                needs = error.source
-            if not (needs or request.changes):
-                return False
-        if call.operation.effect is Effect.DESTROYS:
-            self._tally.take_destroy(self._outside.most_destroyed)
-        why = why_held(scope, "" if call.operation.effect is not Effect.READS else needs)
-        envelope.update(request=_shown(request), success=True, skipped=why)
-        return True
 
     def _judge_after(
         self,
@@ -330,15 +307,6 @@ def _after_a_loss(call: Call, verdict: Verdict, *, passing: bool) -> Verdict:
     if verdict.success is False and passing and call.operation.effect is not Effect.READS:
         return verdict._replace(success=None)
     return verdict
-
-
-def _shown(request: Request) -> dict[str, Json]:
-    return {
-        "url": request.url,
-        "method": request.method,
-        "headers": _SENT if request.body is None else _SENT_WITH_BODY,
-        "body": request.body,
-    }
 
 
 def _note(envelope: dict[str, Json], verdict: Verdict) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
+from runner.answers import judge
+from runner.catalogue import Operation
 from runner.execution.envelopes import Value
 from runner.execution.loops import checked_items, workers_of
-from runner.execution.outside import StepError
-from runner.execution.requests import list_mismatches
+from runner.execution.outside import Outside, StepError
+from runner.execution.requests import build_request, find_tracker, list_mismatches, shown
 from runner.execution.scope import At, Scope, holds, render, render_items
 from runner.execution.tally import Tally
-from runner.model import DRY_RUN, Json, Request
+from runner.model import DRY_RUN, Effect, Json, Reach, Request
 from runner.planning import Call, Condition, Loop
 from runner.templating import Lenience, Renderer, TemplateError, Unknown, UnknownError, told
 from runner.wire import PathError, build_path
@@ -39,9 +41,10 @@ class Dry:
     taken to be not known.
     """
 
-    def __init__(self, tally: Tally, *, on: bool) -> None:
+    def __init__(self, outside: Outside, tally: Tally) -> None:
+        self._outside = outside
         self._tally = tally
-        self.on = on
+        self.on = outside.dry
 
     @property
     def _lenience(self) -> Lenience:
@@ -92,7 +95,43 @@ class Dry:
         inner = noted(scope, f"for each of {items.source}")
         return inner | {key: Unknown(f"${{{{ {key} }}}}") for key in (loop.name, "index")}
 
-    def request(self, call: Call, scope: Scope, api: str) -> tuple[Request, str]:
+    def holds_back(
+        self, call: Call, scope: Scope, envelope: dict[str, Json], tracker: str | None
+    ) -> bool:
+        """Whether a call is not made; its envelope tells then what it would send.
+
+        Raises StepError, and UnknownError where it is not known to which tracker it would go.
+        """
+        if not self.on:
+            return False
+        _, reach = find_tracker(call.tracker, scope, self._outside, tracker)
+        envelope["tracker"] = reach.name
+        request, needs = self._request(call, scope, reach.api)
+        if not needs:
+            try:
+                request = build_request(call, scope, self._outside.past.reveal, reach)
+            except UnknownError as error:  # of its timeout
+                needs = error.source
+            if not (needs or request.changes):
+                return False
+        effect = call.operation.effect
+        if effect is Effect.DESTROYS:
+            self._tally.take_destroy(self._outside.most_destroyed)
+        why = why_held(scope, needs if effect is Effect.READS else "")
+        envelope.update(request=shown(request), success=True, skipped=why)
+        if not needs and call.needs.shown_by is not None:
+            envelope["now"] = self._now(call.needs.shown_by, request, reach)
+        return True
+
+    def _now(self, reads: Operation, request: Request, reach: Reach) -> Json:
+        """What the fields that a call would change hold now; null where that cannot be read."""
+        self._outside.pacer.wait(self._outside.stopping)
+        verdict = judge(reads, reach.send(Request(reads.method, request.url, changes=False)))
+        if not (isinstance(verdict.data, Mapping) and isinstance(request.body, Mapping)):
+            return None
+        return {name: verdict.data[name] for name in request.body if name in verdict.data}
+
+    def _request(self, call: Call, scope: Scope, api: str) -> tuple[Request, str]:
         """A request as far as it is known, and how the first part is written that is not.
 
         `api` is the address of the tracker's API. Raises StepError.

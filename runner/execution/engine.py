@@ -83,7 +83,7 @@ class _Playbook:
         self._tracker = tracker
         self._outer = outer
         self._caller = Caller(outside, plan.templates, tally, shelf)
-        self._dry = Dry(tally, on=outside.dry)
+        self._dry = Dry(outside, tally)
         self._scope: Scope = {**scope, "inputs": dict(given.values), "vars": {}, "steps": {}}
         self.outputs: dict[str, Json] = {}
 

@@ -15,6 +15,8 @@ from runner.wire import PathError, build_path
 
 Restore = Callable[[Json], Json]
 
+_SENT = {"Api-Key": "***", "Accept": "application/json"}
+_SENT_WITH_BODY = {**_SENT, "Content-Type": "application/json"}
 _NOT_SENT = "nothing was sent; look at where the value comes from"
 
 
@@ -115,3 +117,13 @@ def list_mismatches(wrong: list[Any]) -> str:
         parts.append(f"body{where} {mismatch.message}")
     more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
     return "; ".join(parts) + more
+
+
+def shown(request: Request) -> dict[str, Json]:
+    """The request as envelopes have it."""
+    return {
+        "url": request.url,
+        "method": request.method,
+        "headers": _SENT if request.body is None else _SENT_WITH_BODY,
+        "body": request.body,
+    }

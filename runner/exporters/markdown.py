@@ -142,6 +142,10 @@ def _held(seen: _Seen) -> list[str]:
         if body is not None:
             text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
             drawn.append(text if len(text) <= LONGEST else f"{text[:LONGEST]} …")
+        now = call.envelope.get("now")
+        if now is not None:
+            text = json.dumps(now, ensure_ascii=False)
+            drawn.append("now: " + (text if len(text) <= LONGEST else f"{text[:LONGEST]} …"))
     if seen.totals.held > len(seen.held):
         drawn.append(f"… and {seen.totals.held - len(seen.held):,} more, which the report names.")
     return ["### What would be sent", "", *_fenced(drawn), ""]

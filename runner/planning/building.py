@@ -199,8 +199,15 @@ class _Builder:
                     for name, parameter in operation.parameters.items()
                 },
                 convert=wire_converter(operation.body),
+                shown_by=self._shown_by(operation),
             )
         return self._known[key]
+
+    def _shown_by(self, operation: Operation) -> Operation | None:
+        if operation.body is None or not operation.needs_id:
+            return None
+        reads = self._rules.catalogue.operation(operation.resource, "get")
+        return reads if reads is not None and reads.path == operation.path else None
 
     def _retries(self, step: Map) -> int:
         given = step.get("retry", self._defaults.get("retry", DEFAULT_RETRIES))

@@ -45,12 +45,14 @@ class Save(NamedTuple):
 class Needs(NamedTuple):
     """What the calls of one operation must fit once they are rendered.
 
-    `convert` turns a body into the types that the API declares, where they differ.
+    `convert` turns a body into the types that the API declares, where they differ. `shown_by`
+    reads what they would change, where it stands at the same address.
     """
 
     body: Shape | None
     params: Mapping[str, Shape]
     convert: Convert | None
+    shown_by: Operation | None = None
 
 
 class Call(NamedTuple):

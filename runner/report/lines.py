@@ -54,12 +54,35 @@ def exchange(envelope: Mapping[str, Any]) -> Iterator[str]:
 
 
 def would_send(envelope: Mapping[str, Any]) -> Iterator[str]:
-    """What a call that is held back would send: a line for where, and the body, short or long."""
+    """What a call that is held back would send: a line for where, and the body, short or long.
+
+    Of a change each field has a line, with what it holds now.
+    """
     yield clean(request_line(envelope))
-    body = envelope["request"]["body"]
+    body, now = envelope["request"]["body"], envelope.get("now")
+    if isinstance(body, dict) and isinstance(now, dict):
+        for name, value in body.items():
+            yield clean(f"{name}: {_change(now, name, value)}")
+        return
     if body is not None:
         short = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
         yield from [clean(short)] if len(short) <= ON_A_LINE else body_lines(body)
+    if "now" in envelope:
+        yield "(what is there now cannot be read)"
+
+
+def _change(now: Mapping[str, Json], name: str, value: Json) -> str:
+    new = _brief(value)
+    if name not in now:
+        return new
+    # Trackers give some numbers as text.
+    same = now[name] == value or str(now[name]) == str(value)
+    return f"{new}, as it is" if same else f"{_brief(now[name])} → {new}"
+
+
+def _brief(value: Json) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= ON_A_LINE else f"{text[:ON_A_LINE]}…"
 
 
 def body_lines(body: Json, most: int = MOST_LINES) -> Iterator[str]:

@@ -403,6 +403,12 @@ steps:
       - {text: "a long name that goes on and on and on and on"}
       - {text: "${{ inputs.key }}"}
     steps: [{name: c, resource: offer, operation: create, body: {name: x}}]
+  - name: d
+    for_each: ${{ steps.a.results }}
+    resource: offer
+    operation: create
+    body: {name: x}
+  - {name: e, for_each: [{on: true, n: 3}, [true]], resource: offer, operation: create, body: {name: x}}
 """,
         encoding="utf-8",
     )
@@ -411,7 +417,7 @@ steps:
     monkeypatch.setenv("OTHER_KEY", "s" * 64)
     lines = cli("run", "p.yaml").err.splitlines()
     named = [line.removeprefix("ok").split("  offer")[0].strip() for line in lines]
-    assert [line for line in named if line.startswith(("a", "b"))] == [
+    assert [line for line in named if line[:2] in {"a[", "b[", "d[", "e["}] == [
         "a[0] (Tea)",
         "a[1] (7)",
         "b[0].c (Mint)",
@@ -419,4 +425,8 @@ steps:
         "b[2].c",
         "b[3].c (a long name that goes on and on and on a…)",
         "b[4].c (***)",
+        "d[0] (x)",
+        "d[1] (x)",
+        "e[0] (3)",
+        "e[1]",
     ]

@@ -150,18 +150,18 @@ class Dry:
         except PathError as error:
             raise StepError("invalid_id", str(error), _NOT_SENT) from error
         needs = first_unknown([entity, params, body])
-        shown = told(body)
+        sent = told(body)
         if needs and call.needs.body is not None and call.body is not None:
             wrong = [
                 mismatch
-                for mismatch in call.needs.body.mismatches(shown)
+                for mismatch in call.needs.body.mismatches(sent)
                 if not _leads_to_unknown(body, mismatch.trail)
             ]
             if wrong:
                 raise StepError("invalid_body", list_mismatches(wrong), wrong[0].hint or _NOT_SENT)
         if call.needs.convert is not None and call.body is not None:
-            shown = call.needs.convert(shown)
-        return Request(call.operation.method, api + stands.undone(path), shown), needs
+            sent = call.needs.convert(sent)
+        return Request(call.operation.method, api + stands.undone(path), sent), needs
 
 
 def _leads_to_unknown(value: Json, trail: Iterable[str | int]) -> bool:
@@ -173,7 +173,7 @@ def _leads_to_unknown(value: Json, trail: Iterable[str | int]) -> bool:
             value = value[part]
         except (LookupError, TypeError):
             return False
-    return bool(first_unknown(value))
+    return isinstance(value, Unknown)
 
 
 class _StandIns:

@@ -56,12 +56,17 @@ def _in_a_word(item: Json) -> str:
 
     Whole, since part of a secret could not be told from other text; so not where it is long.
     """
+    if isinstance(item, Mapping) and "attempts" in item:  # what a call gave
+        item = item.get("data")
     if isinstance(item, Mapping):
         open_ = [part for key, part in item.items() if not is_sensitive(key)]
-        fields = (item.get("name"), *open_)
-        item = next((part for part in fields if isinstance(part, str | int) and part != ""), "")
-    text = str(item) if isinstance(item, str | int) else ""
+        item = next(filter(_is_word, (item.get("name"), *open_)), "")
+    text = str(item) if _is_word(item) else ""
     return text if len(text) <= _LONGEST_WORD else ""
+
+
+def _is_word(value: Json) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool) and value != ""
 
 
 def render(renderer: Renderer, scope: Mapping[str, Any], what: str) -> Json:

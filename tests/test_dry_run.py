@@ -92,6 +92,9 @@ def test_reads_are_made_and_writes_are_shown(run_playbook: Run, start: Start) ->
         "steps.kept['values'].id",
         "steps.kept['values'].id + 1",
         "steps.kept['values'].text | upper",
+        "[steps.kept['values'].id, 1] | tojson",
+        "[steps.kept['values'].id] | join('-')",
+        "{'a': steps.kept['values'].id} | tojson",
     ],
 )
 def test_what_is_not_known_is_shown_as_it_is_written(

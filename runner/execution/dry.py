@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from runner.answers import judge
 from runner.catalogue import Operation
@@ -15,22 +15,20 @@ from runner.execution.scope import At, Scope, holds, render, render_items
 from runner.execution.tally import Tally
 from runner.model import DRY_RUN, Effect, Json, Reach, Request
 from runner.planning import Call, Condition, Loop
-from runner.templating import Lenience, Renderer, TemplateError, Unknown, UnknownError, told
+from runner.templating import (
+    Lenience,
+    Renderer,
+    TemplateError,
+    Unknown,
+    UnknownError,
+    first_unknown,
+    told,
+)
 from runner.wire import PathError, build_path
 
 # Where a scope keeps why what is held back may not be made in the end, or be made several times.
 _NOTES = "_notes"
 _NOT_SENT = "nothing was sent; look at where the value comes from"
-
-
-def first_unknown(value: Any) -> str:
-    """How the first part of a value is written that is not known; empty where all is."""
-    if isinstance(value, Unknown):
-        return value.source
-    if not isinstance(value, Mapping | list):
-        return ""
-    parts = value.values() if isinstance(value, Mapping) else value
-    return next((found for part in parts if (found := first_unknown(part))), "")
 
 
 class Dry:

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 
 from runner import inputs
 from runner.errors import RunnerError
-from runner.execution.dry import first_unknown
 from runner.execution.outside import Outside, StepError
 from runner.masking import MASK
 from runner.model import Json
 from runner.planning import Include
-from runner.templating import Unknown
+from runner.templating import Unknown, first_unknown
 
 
 def given_inputs(work: Include, values: Json, outside: Outside) -> inputs.Inputs:

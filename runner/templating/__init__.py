@@ -11,7 +11,7 @@ from runner.templating.rendering import (
 from runner.templating.rows import Rows
 from runner.templating.templates import Templates
 from runner.templating.text import has_expression, split_text
-from runner.templating.unknown import Unknown, UnknownError, refuse_unknown, told
+from runner.templating.unknown import Unknown, UnknownError, first_unknown, refuse_unknown, told
 
 __all__ = [
     "Constant",
@@ -26,6 +26,7 @@ __all__ = [
     "UnknownError",
     "as_text",
     "compile_value",
+    "first_unknown",
     "has_expression",
     "items_of",
     "refuse_unknown",

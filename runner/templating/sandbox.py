@@ -34,7 +34,7 @@ from runner.templating.references import find_references
 from runner.templating.results import Plain, counted
 from runner.templating.texts import text_of
 from runner.templating.trees import CONCAT, LOOKED, chargeable, check_names, parse, plain_words
-from runner.templating.unknown import refuse_unknown
+from runner.templating.unknown import refuse_unknown, refuse_unknown_below
 
 
 class _Missing(StrictUndefined):
@@ -109,6 +109,8 @@ class Sandbox(SandboxedEnvironment):
             LookupError,
             RuntimeError,
         ) as error:
+            # What filters make of a list with something unknown in it is no mistake.
+            refuse_unknown_below(scope, references)
             raise TemplateError(f"{shown}: {plain_words(str(error))}") from error
         finally:
             self.budget.close()

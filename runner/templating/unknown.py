@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from runner.model import Json
+from runner.templating.expressions import Reference
 
 
 class UnknownError(Exception):
@@ -50,6 +51,31 @@ def refuse_unknown(*values: Any) -> None:
     for value in values:
         if type(value) is Unknown:
             raise UnknownError(value.source)
+
+
+def refuse_unknown_below(scope: Mapping[str, Any], references: Iterable[Reference]) -> None:
+    """Raise UnknownError where one of the references leads to something that is not all known."""
+    for reference in references:
+        value: Any = scope.get(reference.root)
+        for key in reference.keys:
+            if not isinstance(value, Mapping | list):
+                break
+            try:
+                value = value[key]
+            except (LookupError, TypeError):
+                break
+        if source := first_unknown(value):
+            raise UnknownError(source)
+
+
+def first_unknown(value: Any) -> str:
+    """How the first part of a value is written that is not known; empty where all is."""
+    if isinstance(value, Unknown):
+        return value.source
+    if not isinstance(value, Mapping | list):
+        return ""
+    parts = value.values() if isinstance(value, Mapping) else value
+    return next((found for part in parts if (found := first_unknown(part))), "")
 
 
 def told(value: Any) -> Json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from runner.model import Json
 from runner.templating.expressions import Reference
@@ -61,7 +61,7 @@ def refuse_unknown_below(scope: Mapping[str, Any], references: Iterable[Referenc
             if not isinstance(value, Mapping | list):
                 break
             try:
-                value = value[key]
+                value = cast("Any", value)[key]
             except (LookupError, TypeError):
                 break
         if source := first_unknown(value):

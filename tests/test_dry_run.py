@@ -342,6 +342,90 @@ def test_inputs_that_are_not_known_as_a_whole(
     assert _sent(came.of("in.up")) == "PUT /offers/${{ inputs.id }} {}"
 
 
+def test_what_hangs_on_a_step_that_may_be_skipped(run_playbook: Run, start: Start) -> None:
+    """Neither that it was skipped nor what it gave is certain for the steps after it."""
+    when = 'when: "${{ steps.make.data.state == 1 }}"'
+    came = _dry(
+        run_playbook,
+        start,
+        f"{{name: perhaps, {when}, resource: offer, operation: update, id: 1, body: {{notes: a}}}}",
+        f"{{name: s, {when}, set: {{mode: new}}}}",
+        '{name: other, when: "${{ steps.perhaps.skipped is not none }}", resource: offer,'
+        " operation: delete, id: 1}",
+        "{name: use, resource: offer, operation: update, id: 1,"
+        " body: {notes: \"${{ steps.s['values'].mode | default('old') }}\"}}",
+    )
+    assert came.of("other")["skipped"] == "dry run; if steps.perhaps.skipped is not none"
+    assert came.of("use")["request"]["body"]["notes"].startswith("${{ steps.s['values'].mode")
+
+
+def test_a_file_of_an_earlier_run_is_not_taken(
+    run_playbook: Run, start: Start, folder: Path
+) -> None:
+    """What this run would save is another one."""
+    (folder / "all.json").write_text('[{"id": 999}]', encoding="utf-8")
+    text = steps(
+        "{name: all, resource: offer, operation: getAll, save: all.json}",
+        "{name: each, for_each: \"${{ json_file('all.json') }}\", resource: offer,"
+        ' operation: delete, id: "${{ item.id }}"}',
+        "{name: some, when: \"${{ json_file('all.json') == [] }}\", resource: offer,"
+        " operation: delete, id: 1}",
+        "{name: again, resource: offer, operation: getAll,"
+        " expect: [\"${{ data == json_file('all.json') }}\"]}",
+    )
+    came = run_playbook(text, tracker=start(seed=SEED), dry=True)
+    assert _sent(came.of("each")) == "DELETE /offers/${{ item.id }}/archive"
+    assert came.of("some")["skipped"] == "dry run; if json_file('all.json') == []"
+    assert came.of("again")["as_of_now"] is True
+    assert came.errors() == []
+
+
+def test_what_a_read_needs_tells_no_part_of_a_text(run_playbook: Run, start: Start) -> None:
+    """The rest of it may be a secret, which the address hides by its parameter's name."""
+    came = _dry(
+        run_playbook,
+        start,
+        "{name: r, resource: api, operation: get, params: {path: /offers,"
+        ' token: "topsecret-${{ steps.make.data.id }}"}}',
+    )
+    assert came.of("r")["skipped"] == "dry run; needs ${{ steps.make.data.id }}"
+    assert "topsecret" not in "".join(came.lines)
+
+
+def test_inputs_of_an_included_playbook_may_be_of_now(
+    run_playbook: Run, start: Start, folder: Path
+) -> None:
+    """What it computes from them is excused, as what is computed from answers is."""
+    inner = steps(
+        '{name: up, resource: offer, operation: update, id: "${{ vars.new.id }}", body: {}}',
+        head=["inputs: {offers: {type: array}}",
+              "vars: {new: \"${{ inputs.offers | one(name='New') }}\"}"],
+    )  # fmt: skip
+    (folder / "inner.yaml").write_text(inner, encoding="utf-8")
+    came = _dry(
+        run_playbook,
+        start,
+        "{name: all, resource: offer, operation: getAll}",
+        '{name: in, include: inner.yaml, inputs: {offers: "${{ steps.all.data }}"}}',
+    )
+    assert came.errors() == []
+    assert _sent(came.of("in.up")) == "PUT /offers/${{ vars.new.id }} {}"
+
+
+def test_a_whole_path_that_is_computed(run_playbook: Run, start: Start) -> None:
+    """It is shown as it is written; and an id that is none is a mistake all the same."""
+    came = _dry(
+        run_playbook,
+        start,
+        "{name: p, resource: api, operation: put,"
+        " params: {path: \"${{ '/offers/' ~ steps.make.data.id }}\"}, body: {}}",
+        '{name: m, for_each: [{id: "${{ steps.make.data.id }}"}], resource: offer,'
+        ' operation: delete, id: "${{ item }}"}',
+    )
+    assert _sent(came.of("p")) == "PUT ${{ '/offers/' ~ steps.make.data.id }} {}"
+    assert "whole number" in came.errors()[0]
+
+
 def test_a_time_limit_that_is_not_known(run_playbook: Run, start: Start) -> None:
     """The call is shown all the same."""
     line = (

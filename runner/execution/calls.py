@@ -37,12 +37,14 @@ _DOUBT_HINT = "look at the tracker, then resume with --in-doubt STEP=done, retry
 class Caller:
     """Makes the calls of one playbook."""
 
-    def __init__(self, outside: Outside, templates: Templates, tally: Tally, shelf: Shelf) -> None:
+    def __init__(
+        self, outside: Outside, templates: Templates, tally: Tally, shelf: Shelf, dry: Dry
+    ) -> None:
         self._shelf = shelf
         self._outside = outside
         self._after = After(templates)
         self._tally = tally
-        self._dry = Dry(outside, tally)
+        self._dry = dry
 
     def make(
         self, call: Call, at: At, scope: Scope, envelope: dict[str, Json], tracker: str | None
@@ -99,7 +101,8 @@ class Caller:
         again: Callable[[], None] | None,
     ) -> None:
         """What a call that succeeded still has to pass: until, expect, save."""
-        if self._tally.summary.held:
+        summary = self._tally.summary
+        if summary.held or summary.held_reads or summary.unsaved:
             # What is expected may be what a call that was held back would do.
             envelope["as_of_now"] = True
             return

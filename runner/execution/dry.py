@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeGuard
 
@@ -28,6 +29,7 @@ from runner.wire import PathError, build_path
 
 # Where a scope keeps why what is held back may not be made in the end, or be made several times.
 _NOTES = "_notes"
+_EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 _NOT_SENT = "nothing was sent; look at where the value comes from"
 
 
@@ -39,15 +41,16 @@ class Dry:
     taken to be not known.
     """
 
-    def __init__(self, outside: Outside, tally: Tally) -> None:
+    def __init__(self, outside: Outside, tally: Tally, *, included: bool = False) -> None:
         self._outside = outside
         self._tally = tally
+        self._included = included
         self.on = outside.dry
 
     @property
     def _lenience(self) -> Lenience:
         summary = self._tally.summary
-        return Lenience(self.on and summary.held > 0, self.on and summary.unsaved)
+        return Lenience(self.on and summary.held > 0, summary.unsaved, self._included)
 
     def value(self, renderer: Renderer, scope: Scope, what: str) -> Json:
         """A value, with an `Unknown` for each part that is not known. Raises StepError."""
@@ -71,12 +74,15 @@ class Dry:
 
     def holds(self, condition: Condition, scope: Scope) -> bool | None:
         """Whether a condition holds, `None` where that is not known. Raises StepError."""
+        expression = condition.expression
+        if expression is not None and self._lenience.hides(expression):
+            return None
         try:
             return holds(condition, scope)
         except UnknownError:
             return None
         except StepError as error:
-            if condition.expression is None or not self._lenience.excuses(condition.expression):
+            if expression is None or not self._lenience.excuses(expression):
                 raise
             if not isinstance(error.__cause__, TemplateError):
                 raise
@@ -86,7 +92,7 @@ class Dry:
         """Whether it is a failure, and not something that is not known."""
         if not isinstance(error, StepError):
             return False
-        return not (any(self._lenience) and isinstance(error.__cause__, TemplateError))
+        return not (self._lenience.answers and isinstance(error.__cause__, TemplateError))
 
     def for_all(self, loop: Loop, scope: Scope, items: Unknown) -> Scope:
         """The scope in which one iteration stands for all those over items that are not known."""
@@ -102,14 +108,21 @@ class Dry:
         """
         if not self.on:
             return False
-        _, reach = find_tracker(call.tracker, scope, self._outside, tracker)
+        try:
+            _, reach = find_tracker(call.tracker, scope, self._outside, tracker)
+        except StepError as error:
+            if self.is_failure(error):
+                raise
+            raise UnknownError("the name of its tracker") from error
         envelope["tracker"] = reach.name
         request, needs = self._request(call, scope, reach.api)
         if not needs:
             try:
                 request = build_request(call, scope, self._outside.past.reveal, reach)
-            except UnknownError as error:  # of its timeout
-                needs = error.source
+            except (StepError, UnknownError) as error:
+                if self.is_failure(error):
+                    raise
+                needs = "its timeout"
             if not (needs or request.changes):
                 return False
         effect = call.operation.effect
@@ -139,11 +152,12 @@ class Dry:
         body = None if call.body is None else self.value(call.body, scope, "body")
         stands = _StandIns()
         fields = params if isinstance(params, Mapping) else {}
+        raw = {p.name for p in call.operation.parameters.values() if p.where == "raw"}
         try:
             path = build_path(
                 call.operation,
                 stands.take(entity),
-                {name: stands.take_all(value) for name, value in fields.items()},
+                {name: stands.take_all(value, raw=name in raw) for name, value in fields.items()},
             )
         except PathError as error:
             raise StepError("invalid_id", str(error), _NOT_SENT) from error
@@ -178,24 +192,26 @@ class _StandIns:
     """What a path can hold in place of what is not known."""
 
     def __init__(self) -> None:
-        self._sources: list[str] = []
+        self._sources: list[tuple[str, str]] = []
 
-    def take(self, value: Json) -> Json:
-        """The value, or what stands for it."""
-        source = first_unknown(value)
-        if not source:
+    def take(self, value: Json, *, raw: bool = False) -> Json:
+        """The value, or what stands for it; `raw` where it is a whole path."""
+        if not isinstance(value, Unknown):
             return value
-        self._sources.append(source)
-        return f"{'/' if source.startswith('/') else ''}unknown-{len(self._sources)}-"
+        stand_in = f"{'/' if raw else ''}unknown-{len(self._sources)}-"
+        self._sources.append((stand_in, value.source))
+        return stand_in
 
-    def take_all(self, value: Json) -> Json:
+    def take_all(self, value: Json, *, raw: bool = False) -> Json:
         """The value, or each of its items, or what stands for it."""
-        return [self.take(part) for part in value] if isinstance(value, list) else self.take(value)
+        if isinstance(value, list):
+            return [self.take(part) for part in value]
+        return self.take(value, raw=raw)
 
     def undone(self, path: str) -> str:
         """The path with what is not known as it is written."""
-        for number, source in enumerate(self._sources, 1):
-            path = path.replace(f"unknown-{number}-", source.removeprefix("/"))
+        for stand_in, source in self._sources:
+            path = path.replace(stand_in, source)
         return path
 
 
@@ -206,8 +222,10 @@ def noted(scope: Scope, note: str) -> Scope:
 
 def why_held(scope: Scope, needs: str = "") -> str:
     """Why a call is not made: the `skipped` of its envelope."""
-    notes = [*scope.get(_NOTES, ()), *([f"needs {needs}"] if needs else [])]
-    return "; ".join([DRY_RUN, *notes])
+    # Of a text no more than the expression in it: the rest may be a part of a secret.
+    found = _EXPRESSION.search(needs)
+    asked = [f"needs {found[0] if found else needs}"] if needs else []
+    return "; ".join([DRY_RUN, *scope.get(_NOTES, ()), *asked])
 
 
 def inherited(scope: Scope) -> Scope:
@@ -217,8 +235,15 @@ def inherited(scope: Scope) -> Scope:
 
 def value_of_held(envelope: Value, at: At) -> Value:
     """What a step that is held back gives to those after it: that it succeeded, no more."""
-    unknown = {
-        name: Unknown(f"${{{{ steps.{at.label}.{name} }}}}")
-        for name in ("data", "status", "count", "request", "attempts", "outputs", "results")
-    }
-    return {**envelope, **unknown, "skipped": None}
+    names = (*envelope, "outputs", "results")
+    unknown = {name: Unknown(f"${{{{ steps.{at.label}.{name} }}}}") for name in names}
+    return {**unknown, "success": True, "skipped": None}
+
+
+def value_of_doubtful(value: Value, at: At) -> Value:
+    """What a step gives that may be skipped: what it would give, and whether it does, is open."""
+    if value["success"] is not True:
+        return value
+    names = [name for name in value if name != "success"]
+    unknown = {name: Unknown(f"${{{{ steps.{at.label}.{name} }}}}") for name in names}
+    return {**unknown, "success": True}

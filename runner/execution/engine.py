@@ -9,7 +9,7 @@ from runner import inputs
 from runner.errors import RunnerError
 from runner.execution.after import save_value
 from runner.execution.calls import Caller
-from runner.execution.dry import Dry, inherited, noted, value_of_held, why_held
+from runner.execution.dry import Dry, inherited, noted, value_of_doubtful, value_of_held, why_held
 from runner.execution.envelopes import Value, blank, condition_of, fail, outcome, why
 from runner.execution.includes import given_inputs
 from runner.execution.loops import each
@@ -82,8 +82,8 @@ class _Playbook:
         self._tally = tally
         self._tracker = tracker
         self._outer = outer
-        self._caller = Caller(outside, plan.templates, tally, shelf)
-        self._dry = Dry(outside, tally)
+        self._dry = Dry(outside, tally, included=bool(outer.label))
+        self._caller = Caller(outside, plan.templates, tally, shelf, self._dry)
         self._scope: Scope = {**scope, "inputs": dict(given.values), "vars": {}, "steps": {}}
         self.outputs: dict[str, Json] = {}
 
@@ -184,14 +184,15 @@ class _Playbook:
     def _step(self, step: Step, scope: Scope, at: At) -> Value:
         if step.loop is None:
             return self._once(step, scope, at)
+        open_ = False
         try:
             if step.when is not None and not step.when_each:
                 answer = self._dry.holds(step.when, scope)
                 if answer is None:
-                    scope = noted(scope, f"if {condition_of(step)}")
+                    scope, open_ = noted(scope, f"if {condition_of(step)}"), True
                 elif not answer:
-                    skipped = self._skip(step, at, why(step))
-                    return {"results": [], "count": 0, **outcome(True, skipped["skipped"])}
+                    self._skip(step, at, why(step))
+                    return {"results": [], "count": 0, **outcome(True, why(step))}
             items = self._dry.items(step.loop, scope)
             if isinstance(items, Unknown):
                 return self._one_for_all(step, step.loop, scope, at, items)
@@ -199,7 +200,8 @@ class _Playbook:
             self._check_destroys(step, len(items))
         except StepError as error:
             return {"results": [], "count": 0, **self._failed(step, at, error)}
-        return self._loop(step, scope, at, items, workers)
+        value = self._loop(step, scope, at, items, workers)
+        return value_of_doubtful(value, at) if open_ else value
 
     def _one_for_all(self, step: Step, loop: Loop, scope: Scope, at: At, items: Unknown) -> Value:
         """What a dry run shows of a loop over items that are not known."""
@@ -253,7 +255,8 @@ class _Playbook:
                 answer = self._dry.holds(step.when, scope)
                 if answer is None:
                     scope = noted(scope, f"if {condition_of(step)}")
-                elif not answer:
+                    return value_of_doubtful(self._work(step, scope, at), at)
+                if not answer:
                     return self._skip(step, at, why(step))
             return self._work(step, scope, at)
         except (StepError, UnknownError) as error:

@@ -74,17 +74,23 @@ _READS = re.compile(r"\b(?:base64file|csv|file|json_file)\s*\(")
 class Lenience(NamedTuple):
     """Which expressions that cannot be evaluated are no mistake, but not known.
 
-    Those on answers of trackers, or those on files: they may not be yet what they will be.
+    Those on `answers` of trackers, which may not be yet what they will be; in a playbook that is
+    `included` its inputs may be such. Of `files` none is what it will be.
     """
 
     answers: bool = False
     files: bool = False
+    included: bool = False
+
+    def hides(self, expression: Expression) -> bool:
+        """Whether the expression is not known, whatever it gives."""
+        return self.files and _READS.search(expression.source) is not None
 
     def excuses(self, expression: Expression) -> bool:
-        """Whether the expression is such a one."""
-        if self.files and _READS.search(expression.source):
-            return True
-        return self.answers and any(part.root not in _GIVEN for part in expression.references)
+        """Whether it is no mistake that the expression cannot be evaluated."""
+        if not self.answers:
+            return False
+        return self.included or any(part.root not in _GIVEN for part in expression.references)
 
 
 def nearest(name: str, known: Sequence[str]) -> str | None:

@@ -18,6 +18,8 @@ def sketched(expression: Expression, scope: Mapping[str, Any], lenience: Lenienc
 
     That is so too where it cannot be evaluated and is excused. Raises TemplateError.
     """
+    if lenience.hides(expression):
+        return written(expression.source)
     try:
         value = expression.evaluate(scope)
     except UnknownError:

@@ -17,6 +17,11 @@ Json = Any
 DRY_RUN = "dry run"
 
 
+def reason_held(skipped: str) -> str:
+    """What an envelope's `skipped` says beside that a dry run held the call back."""
+    return skipped.removeprefix(DRY_RUN).removeprefix("; ")
+
+
 class Effect(StrEnum):
     """What an operation does to the tracker."""
 

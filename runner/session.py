@@ -208,13 +208,13 @@ class Session:
             if event.item:
                 event = event._replace(item=self.masker.text(event.item))
             request = envelope["request"]
+            shown = envelope
             if request is not None and "?" in request["url"]:
-                request = {**request, "url": self.masker.url(request["url"])}
-                line, masked = self.masker.both({**envelope, "request": request})
-            else:
-                line, masked = self.masker.both(envelope)
-                if masked is envelope:
-                    return event._replace(line=line)
+                url = self.masker.url(request["url"])
+                shown = {**envelope, "request": {**request, "url": url}}
+            line, masked = self.masker.both(shown)
+            if masked is envelope:
+                return event._replace(line=line)
             hidden = tuple(_differences(envelope["data"], masked["data"], ("data",)))
             if hidden and self._passed_on:
                 self._passed_on.take(envelope, hidden)

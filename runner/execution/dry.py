@@ -8,14 +8,14 @@ from typing import TypeGuard
 
 from runner.answers import judge
 from runner.catalogue import Operation
-from runner.execution.envelopes import Value
+from runner.execution.envelopes import Value, condition_of
 from runner.execution.loops import checked_items, workers_of
 from runner.execution.outside import Outside, StepError
 from runner.execution.requests import build_request, find_tracker, list_mismatches, shown
 from runner.execution.scope import At, Scope, holds, render, render_items
 from runner.execution.tally import Tally
 from runner.model import DRY_RUN, Effect, Json, Reach, Request
-from runner.planning import Call, Condition, Loop
+from runner.planning import Call, Condition, Loop, Step
 from runner.templating import (
     Lenience,
     Renderer,
@@ -87,6 +87,16 @@ class Dry:
             if not isinstance(error.__cause__, TemplateError):
                 raise
             return None
+
+    def admitted(self, step: Step, scope: Scope) -> Scope | None:
+        """The scope that a step goes on in, `None` where its condition has it skipped.
+
+        Another scope than the one given, with a note, where that is not known. Raises StepError.
+        """
+        answer = step.when is None or self.holds(step.when, scope)
+        if answer is None:
+            return noted(scope, f"if {condition_of(step)}")
+        return scope if answer else None
 
     def is_failure(self, error: StepError | UnknownError) -> TypeGuard[StepError]:
         """Whether it is a failure, and not something that is not known."""

@@ -9,8 +9,8 @@ from runner import inputs
 from runner.errors import RunnerError
 from runner.execution.after import save_value
 from runner.execution.calls import Caller
-from runner.execution.dry import Dry, inherited, noted, value_of_doubtful, value_of_held, why_held
-from runner.execution.envelopes import Value, blank, condition_of, fail, outcome, why
+from runner.execution.dry import Dry, inherited, value_of_doubtful, value_of_held, why_held
+from runner.execution.envelopes import Value, blank, fail, outcome, why
 from runner.execution.includes import given_inputs
 from runner.execution.loops import each
 from runner.execution.outside import Outside, StepError, stamp
@@ -184,24 +184,20 @@ class _Playbook:
     def _step(self, step: Step, scope: Scope, at: At) -> Value:
         if step.loop is None:
             return self._once(step, scope, at)
-        open_ = False
         try:
-            if step.when is not None and not step.when_each:
-                answer = self._dry.holds(step.when, scope)
-                if answer is None:
-                    scope, open_ = noted(scope, f"if {condition_of(step)}"), True
-                elif not answer:
-                    self._skip(step, at, why(step))
-                    return {"results": [], "count": 0, **outcome(True, why(step))}
-            items = self._dry.items(step.loop, scope)
+            inner = scope if step.when_each else self._dry.admitted(step, scope)
+            if inner is None:
+                self._skip(step, at, why(step))
+                return {"results": [], "count": 0, **outcome(True, why(step))}
+            items = self._dry.items(step.loop, inner)
             if isinstance(items, Unknown):
-                return self._one_for_all(step, step.loop, scope, at, items)
-            workers = self._dry.workers(step.loop, scope)
+                return self._one_for_all(step, step.loop, inner, at, items)
+            workers = self._dry.workers(step.loop, inner)
             self._check_destroys(step, len(items))
         except StepError as error:
             return {"results": [], "count": 0, **self._failed(step, at, error)}
-        value = self._loop(step, scope, at, items, workers)
-        return value_of_doubtful(value, at) if open_ else value
+        value = self._loop(step, inner, at, items, workers)
+        return value if inner is scope else value_of_doubtful(value, at)
 
     def _one_for_all(self, step: Step, loop: Loop, scope: Scope, at: At, items: Unknown) -> Value:
         """What a dry run shows of a loop over items that are not known."""
@@ -250,15 +246,12 @@ class _Playbook:
         # Read by what draws by chance, so that it draws the same again when the run goes on.
         scope = {**scope, "_at": at.key}
         try:
-            each_time = step.loop is None or step.when_each
-            if past is None and step.when is not None and each_time:
-                answer = self._dry.holds(step.when, scope)
-                if answer is None:
-                    scope = noted(scope, f"if {condition_of(step)}")
-                    return value_of_doubtful(self._work(step, scope, at), at)
-                if not answer:
-                    return self._skip(step, at, why(step))
-            return self._work(step, scope, at)
+            asks = past is None and (step.loop is None or step.when_each)
+            inner = self._dry.admitted(step, scope) if asks else scope
+            if inner is None:
+                return self._skip(step, at, why(step))
+            value = self._work(step, inner, at)
+            return value if inner is scope else value_of_doubtful(value, at)
         except (StepError, UnknownError) as error:
             if self._dry.is_failure(error):
                 return self._failed(step, at, error)

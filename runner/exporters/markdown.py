@@ -20,7 +20,7 @@ from runner.exporters.calls import (
 from runner.exporters.excerpts import Excerpt, Excerpts
 from runner.exporters.reading import Reader
 from runner.exporters.surroundings import Surroundings
-from runner.model import DRY_RUN
+from runner.model import reason_held
 
 MOST_FAILURES = 50
 MOST_CHANGES = 100
@@ -135,7 +135,7 @@ def _held(seen: _Seen) -> list[str]:
     for call in seen.held:
         if drawn:
             drawn.append("")
-        reason = call.message.removeprefix(DRY_RUN).removeprefix("; ")
+        reason = reason_held(call.message)
         drawn.append(f"{call.key}  {call.what}" + (f"  ({reason})" if reason else ""))
         drawn.append(f"{call.request.get('method')} {call.request.get('url')}")
         body = call.request.get("body")

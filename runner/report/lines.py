@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runner.model import DRY_RUN, Json
+from runner.model import Json, reason_held
 from runner.report.drawing import clean
 
 # How much of a body is shown; the report has all of it.
@@ -100,7 +100,7 @@ def result_words(envelope: Mapping[str, Any]) -> str:
     """What came of a call, in a few words: status, id or rows, time, tries."""
     parts = []
     if envelope["skipped"]:
-        said = str(envelope["skipped"]).removeprefix(DRY_RUN).removeprefix("; ")
+        said = reason_held(str(envelope["skipped"]))
         return f"  ({said})" if said else ""
     if envelope["status"] is not None:
         parts.append(str(envelope["status"]))

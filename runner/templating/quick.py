@@ -23,12 +23,12 @@ _DOTTED = (
 _PATH = re.compile(rf"\s*({_DOTTED})\s*\Z", re.ASCII)
 _PART = re.compile(r"\.(\w+)|\[(-?\d+)\]|\['([^']*)'\]|\[\"([^\"]*)\"\]", re.ASCII)
 
-_WRITTEN = r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,15})?|'[^'\\\n]*'|\"[^\"\\\n]*\""
+_TEXT = r"'[^'\\\n]*'|\"[^\"\\\n]*\""
+_WRITTEN = rf"-?(?:0|[1-9]\d{{0,14}})(?:\.\d{{1,15}})?|{_TEXT}"
 _SIDE = rf"({_WRITTEN})|({_DOTTED})(?:\s*\|\s*(length))?"
 _COMPARISON = re.compile(rf"\s*(?:{_SIDE})\s*([=!<>]=|[<>])\s*(?:{_SIDE})\s*\Z", re.ASCII)
 _BOUND = rf"\s*(-?(?:0|[1-9]\d{{0,14}})|{_DOTTED})\s*"
 _COUNT = re.compile(rf"\s*range\s*\({_BOUND}(?:,{_BOUND})?(?:,{_BOUND})?\)\s*\Z", re.ASCII)
-_TEXT = r"'[^'\\\n]*'|\"[^\"\\\n]*\""
 _ROWS = re.compile(
     rf"\s*csv\s*\(\s*(?:({_TEXT})|({_DOTTED}))\s*(?:,\s*(?:delimiter\s*=\s*)?({_TEXT})\s*)?\)\s*\Z",
     re.ASCII,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import sys
@@ -74,9 +73,6 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line and exit: the boundary where every error becomes words and a code."""
-    # Nearly all that is made here is freed without the collector, which by default looks through
-    # all that a playbook holds so often that it takes a sixth of a run's time.
-    gc.set_threshold(20_000, 50, 100)
     if "_KEITARO_RUNNER_COMPLETE" in os.environ:  # a shell asks what could be typed next
         importlib.import_module("runner.cli.completion").prepare(group)
     try:

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 from conftest import environment, steps
 
-HEAVY = ("httpx", "jsonschema", "jinja2", "runner.emulator", "runner.transport", "rich", "asyncio")
+from runner.emulator import Emulator
+
+HEAVY = (
+    *("httpx", "httpcore", "h11", "jsonschema", "jinja2", "rich", "asyncio"),
+    *("runner.emulator", "runner.transport"),
+)
 
 PLAIN = steps(
     "{name: offer, resource: offer, operation: create, body: {name: Tea}}",
@@ -66,3 +71,30 @@ def test_an_invalid_playbook_is_refused_cheaply(folder: Path) -> None:
     """A run that does not begin starts no emulator."""
     (folder / "w.yaml").write_text(WRONG)
     assert "runner.emulator" not in imported(folder, "run", "w.yaml", "--emulator")
+
+
+def test_a_run_is_cheap(folder: Path, tracker: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What speaks to proxies stays out of a run that has none, as does what is not computed."""
+    monkeypatch.setenv("KEITARO_URL", tracker.url)
+    monkeypatch.setenv("KEITARO_API_KEY", tracker.key)
+    (folder / "p.yaml").write_text(PLAIN)
+    assert imported(folder, "run", "p.yaml", "--quiet", "--transport", "httpx") == {
+        "httpx",
+        "runner.transport",
+    }
+    assert len(tracker.requests) == 2
+
+
+def test_what_is_left_is_not_looked_through_at_the_end(folder: Path) -> None:
+    """Python frees what it holds as it exits; the system does so faster."""
+    code = (
+        "import atexit, gc, sys\nfrom runner.cli import main\n"
+        # What is registered first comes last: by then nothing is left to collect.
+        "atexit.register(lambda: print(gc.get_freeze_count() > 10_000))\n"
+        "sys.argv = ['keitaro-runner', '--version']\nmain()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment(), capture_output=True,
+        text=True, timeout=30, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "True"

@@ -23,7 +23,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-import httpcore
 import httpx
 import pytest
 import respx
@@ -554,7 +553,7 @@ def test_a_server_that_wants_another_protocol() -> None:
         direct = Direct(url, ssl.create_default_context(), 5)
         headers = {"Host": "t", "Upgrade": "x", "Connection": "upgrade"}
         request = httpx.Request("GET", url, headers=headers, extensions=_EXTENSIONS)
-        with pytest.raises(httpcore.RemoteProtocolError, match="another protocol"):
+        with pytest.raises(httpx.RemoteProtocolError, match="another protocol"):
             direct.handle_request(request)
         direct.close()
 

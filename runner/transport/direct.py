@@ -1,88 +1,47 @@
-"""One connection as a transport of httpx: httpcore opens it, h11 writes, httptools reads.
-
-With a proxy h11 reads as well: what it answers to CONNECT has rules of its own.
-"""
+"""One connection as a transport of httpx: Python's sockets carry it, httptools reads."""
 
 from __future__ import annotations
 
 import ssl
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple, cast
-from urllib.parse import unquote, urlsplit
-
-import h11
-import httpcore
+from typing import Any, cast
 
 from runner.transport.incoming import Incoming
 from runner.transport.lean import httpx
+from runner.transport.link import Link, Socket
 
-_PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443}
 _AT_ONCE = 64 * 1024  # bytes that are written at a time
-# Of what a proxy answers: bytes at most, at a time, and how many timeouts it may take.
-_LONGEST_HEADERS = 16 * 1024
-_OF_HEADERS = 4 * 1024
-_PATIENCE = 4.0
 _MOST_KNOWN = 256
-_network = httpcore.SyncBackend()
-
-
-class Proxy(NamedTuple):
-    """What stands between: how it is spoken to, where it is, and the header that lets us in."""
-
-    scheme: str
-    host: str
-    port: int
-    headers: list[tuple[bytes, bytes]]
-
-    @classmethod
-    def read(cls, address: str) -> Proxy:
-        """A proxy from its address. Raises ValueError where it is none that speaks HTTP."""
-        parts = urlsplit(address)
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise ValueError(f"{parts.scheme} is no way to speak to a proxy")
-        headers = []
-        if parts.username is not None:
-            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            headers = [(b"Proxy-Authorization", b"Basic " + b64encode(pair.encode()))]
-        return cls(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], headers)
+# RFC 9110: what a header's name is made of, and what its value cannot hold.
+_NAMES = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_CONTROLS = bytes({*range(32), 127} - {9})
 
 
 class Direct(httpx.BaseTransport):
-    """One connection, straight or through a proxy that speaks HTTP.
+    """One connection, straight to the tracker.
 
-    httpcore is what `httpx.HTTPTransport` is made of as well. Left out is what several connections
-    need (pool, states, locks, a trace of every part), and h11's reading, which is Python: together
-    more than half of the time of a request. And a request leaves in one piece, which saves the
-    server a read.
+    Left out of what `httpx.HTTPTransport` is is what several connections need (pool, states, locks,
+    a trace of every part), and what reads in Python: together more than half of the time of a
+    request. And a request leaves in one piece, which saves the server a read.
 
     What is asked for is the extension `target`, path and query; the extension `arrived` is called
-    whenever something of the answer has. Raises httpcore's exceptions as they are, and
-    ValueError for a request that cannot be written down.
+    whenever something of the answer has. Raises httpx's exceptions, and ValueError for a request
+    that cannot be written down.
     """
 
-    def __init__(
-        self,
-        url: httpx.URL,
-        context: ssl.SSLContext,
-        keep_alive: float,
-        proxy: Proxy | None = None,
-    ) -> None:
+    def __init__(self, url: httpx.URL, context: ssl.SSLContext, keep_alive: float) -> None:
         # Not `url.host`, which is decoded: encoded anew it may be the name of somebody else.
-        self._scheme, self._host = url.scheme, url.raw_host.decode("ascii")
-        self._port = url.port or _PORTS[url.scheme]
+        self._host = url.raw_host.decode("ascii")
+        self._port = url.port or PORTS[url.scheme]
+        self._secure = url.scheme == "https"
         self._context = context
-        self._proxy = proxy
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        self._where = f"{host}:{self._port}".encode()
-        # What is not inside a tunnel the proxy must be told in full, and let in each time.
-        forwards = proxy is not None and url.scheme == "http"
-        self._origin = b"http://" + bytes(url.netloc) if forwards else b""
-        self._added = proxy.headers if forwards and proxy else []
+        self._origin = b""
+        self._added: list[tuple[bytes, bytes]] = []
         self._keep_alive = keep_alive
-        self._stream: httpcore.NetworkStream | None = None
+        self._link: Link | None = None
         self._until = 0.0
         self._free = False
         self._known: dict[tuple[tuple[bytes, bytes], ...], bytes] = {}
@@ -94,9 +53,9 @@ class Direct(httpx.BaseTransport):
             self.close()
         try:
             written = self._written(request)
-            stream = self._stream = self._stream or self._connect(request.extensions)
-            self._send(stream, written, request.extensions["timeout"]["write"])
-            incoming = Incoming(stream, request.extensions)
+            link = self._link = self._link or self._connect(request.extensions)
+            self._send(link, written, request.extensions["timeout"]["write"])
+            incoming = Incoming(link, request.extensions)
             incoming.read_head()
         except BaseException:
             self.close()
@@ -107,70 +66,34 @@ class Direct(httpx.BaseTransport):
 
     def close(self) -> None:
         """Hang up."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+        if self._link is not None:
+            self._link.close()
+            self._link = None
 
     def _is_usable(self) -> bool:
         """Whether the exchange before came to its end, not long ago, and the server still waits.
 
         Where nothing is due and there is something to read, that is the server hanging up.
         """
-        stream = self._stream
-        if stream is None or not self._free or time.monotonic() > self._until:
+        if self._link is None or not self._free or time.monotonic() > self._until:
             return False
-        # What TLS has unpacked already is nothing that the socket knows of.
-        unpacked = stream.get_extra_info("ssl_object")
-        waiting = unpacked is not None and unpacked.pending() > 0
-        return not waiting and not stream.get_extra_info("is_readable")
+        return not self._link.has_unread()
 
-    def _connect(self, extensions: Mapping[str, Any]) -> httpcore.NetworkStream:
-        timeout, proxy = extensions["timeout"]["connect"], self._proxy
-        host, port = (proxy.host, proxy.port) if proxy else (self._host, self._port)
-        stream = _network.connect_tcp(host, port, timeout)
-        if proxy and proxy.scheme == "https":
-            stream = stream.start_tls(httpx.create_ssl_context(), proxy.host, timeout)
-        if proxy and self._scheme == "https":
-            self._tunnel(proxy, stream, extensions)
-        if self._scheme == "https":
-            name = extensions.get("sni_hostname") or self._host
-            stream = stream.start_tls(self._context, name, timeout)
-        return stream
+    def _connect(self, extensions: Mapping[str, Any]) -> Link:
+        context = self._context if self._secure else None
+        timeout = extensions["timeout"]["connect"]
+        return Socket(self._host, self._port, timeout, context, self._name(extensions))
 
-    def _tunnel(
-        self, proxy: Proxy, stream: httpcore.NetworkStream, extensions: Mapping[str, Any]
-    ) -> None:
-        """Have the proxy connect to the tracker. Raises httpcore's ProxyError where it does not."""
-        talk = h11.Connection(h11.CLIENT, _LONGEST_HEADERS)
-        headers = [(b"Host", self._where), *proxy.headers]
-        asked = h11.Request(method="CONNECT", target=self._where, headers=headers)
-        timeouts = extensions["timeout"]
-        end = time.monotonic() + _PATIENCE * timeouts["connect"]
-        try:
-            written = talk.send(asked), talk.send(h11.EndOfMessage())
-            stream.write(b"".join(part for part in written if part), extensions["timeout"]["write"])
-            while isinstance(
-                answer := _receive(talk, stream, extensions["timeout"]["read"], end),
-                h11.InformationalResponse,
-            ):
-                pass  # the answer is still to come
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
-            stream.close()
-            raise httpcore.ProxyError(str(error) or type(error).__name__) from error
-        said = "what it answers is not HTTP"
-        if isinstance(answer, h11.Response):
-            if 200 <= answer.status_code < 300 and not talk.trailing_data[0]:
-                return
-            said = f"{answer.status_code} {answer.reason.decode('latin-1')}"
-        stream.close()
-        raise httpcore.ProxyError(said)
+    def _name(self, extensions: Mapping[str, Any]) -> str:
+        """Who the tracker must say that it is."""
+        return extensions.get("sni_hostname") or self._host
 
-    def _send(self, stream: httpcore.NetworkStream, written: bytes, timeout: float) -> None:
+    def _send(self, link: Link, written: bytes, timeout: float) -> None:
         # Some servers hang up before they have read all, and tell why.
-        with suppress(httpcore.WriteError):
+        with suppress(httpx.WriteError):
             # The timeout is for each piece: over TLS a piece counts as a whole.
             for at in range(0, len(written), _AT_ONCE):
-                stream.write(written[at : at + _AT_ONCE], timeout)
+                link.write(written[at : at + _AT_ONCE], timeout)
 
     def _written(self, request: httpx.Request) -> bytes:
         line = b"%b %b%b HTTP/1.1\r\n" % (
@@ -212,28 +135,13 @@ class _Arriving(httpx.SyncByteStream):
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The headers as they are written, with the empty line. Raises ValueError where they cannot be.
 
-    Checking them takes longer than all else that is done to a request.
+    Nothing may end a line early: what follows would be a header, or a request, of its own.
     """
-    talk = h11.Connection(h11.CLIENT)
-    try:
-        written = talk.send(h11.Request(method="GET", target="/", headers=list(headers)))
-    except h11.LocalProtocolError as error:
-        raise ValueError(str(error)) from error
-    return (written or b"").partition(b"\r\n")[2]
-
-
-def _receive(
-    talk: h11.Connection, stream: httpcore.NetworkStream, timeout: float, end: float
-) -> h11.Event | type[h11.PAUSED]:
-    """What comes next from a proxy, until `end` on the clock that never goes back."""
-    try:
-        while (event := talk.next_event()) is h11.NEED_DATA:
-            data = stream.read(_OF_HEADERS, timeout)
-            if not data:
-                raise httpcore.RemoteProtocolError("server disconnected without sending a response")
-            if time.monotonic() > end:
-                raise httpcore.ReadTimeout("it answers too slowly")
-            talk.receive_data(data)
-    except h11.RemoteProtocolError as error:
-        raise httpcore.RemoteProtocolError(str(error)) from error
-    return cast("h11.Event | type[h11.PAUSED]", event)
+    written = []
+    for name, value in headers:
+        if not name or name.translate(None, _NAMES):
+            raise ValueError(f"a header cannot be named {name.decode('latin-1')!r}")
+        if value != value.strip(b" \t") or len(value.translate(None, _CONTROLS)) != len(value):
+            raise ValueError(f"the value of the header {name.decode()} cannot be written down")
+        written.append(b"%b: %b\r\n" % (name, value))
+    return b"".join([*written, b"\r\n"])

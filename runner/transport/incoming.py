@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
-import httpcore
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from runner.transport.lean import httpx
+from runner.transport.link import Link
 
 _AT_ONCE = 64 * 1024  # bytes that are read at a time
 _LONGEST_HEADERS = 16 * 1024  # and as much again for what is beside the body's parts
@@ -17,16 +19,16 @@ _TOO_LONG = f"more than {_LONGEST_HEADERS} bytes of headers"
 
 
 class Incoming:
-    """An answer on its way from a stream of httpcore's.
+    """An answer on its way.
 
     `read_head` comes first and sets `status`, `reason` and `headers`, then `body` gives the body.
-    Both raise httpcore's RemoteProtocolError for what is not HTTP or stops early, and the
-    exceptions of the stream as they are. `extensions` are those of a request of httpx's; `arrived`,
+    Both raise httpx's RemoteProtocolError for what is not HTTP or stops early, and the
+    exceptions of the link as they are. `extensions` are those of a request of httpx's; `arrived`,
     among them, is called whenever something has.
     """
 
-    def __init__(self, stream: httpcore.NetworkStream, extensions: Mapping[str, Any]) -> None:
-        self._stream = stream
+    def __init__(self, link: Link, extensions: Mapping[str, Any]) -> None:
+        self._link = link
         self._timeout: float = extensions["timeout"]["read"]
         self._arrived: Callable[[], None] = extensions["arrived"]
         self._parser = HttpResponseParser(self)
@@ -60,7 +62,7 @@ class Incoming:
         while not (self._head or self._refused):
             self._read()
         if self._refused:
-            raise httpcore.RemoteProtocolError(self._refused)
+            raise httpx.RemoteProtocolError(self._refused)
 
     def body(self) -> Iterator[bytes]:
         """The body in the parts in which it comes."""
@@ -74,8 +76,8 @@ class Incoming:
     def _read(self) -> None:
         """Take in what comes next."""
         if self._trouble:
-            raise httpcore.RemoteProtocolError(self._trouble)
-        data = self._stream.read(_AT_ONCE, self._timeout)
+            raise httpx.RemoteProtocolError(self._trouble)
+        data = self._link.read(_AT_ONCE, self._timeout)
         if not data:
             self._stop()
             return
@@ -101,14 +103,14 @@ class Incoming:
 
     def _refuse_as_no_http(self, data: bytes) -> NoReturn:
         shown = data[:_SHOWN].decode("latin-1")
-        raise httpcore.RemoteProtocolError(f"it begins with {shown!r}") from None
+        raise httpx.RemoteProtocolError(f"it begins with {shown!r}") from None
 
     def _stop(self) -> None:
         """Nothing more comes."""
         if not self._head:
-            raise httpcore.RemoteProtocolError("server disconnected without sending a response")
+            raise httpx.RemoteProtocolError("server disconnected without sending a response")
         if self._framed:
-            raise httpcore.RemoteProtocolError("peer closed connection before the body's end")
+            raise httpx.RemoteProtocolError("peer closed connection before the body's end")
         self._whole = True
 
     # What httptools calls, in this order.

@@ -12,23 +12,16 @@ from threading import Lock
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-import httpcore
-
 from runner.errors import RunnerError
 from runner.model import Fault, Reply
 from runner.trackers import Tracker
 from runner.transport.body import AnswerError, Body
-from runner.transport.direct import Direct, Proxy
+from runner.transport.direct import Direct
 from runner.transport.faults import explain
 from runner.transport.lean import httpx
 from runner.transport.wire import Outgoing
 
-_TROUBLE = (
-    *(httpx.HTTPError, httpx.StreamError, AnswerError),
-    # The same under httpcore's own names, which are httpx's.
-    *(httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError),
-    *(httpcore.UnsupportedProtocol, httpcore.ProxyError),
-)
+_TROUBLE = (httpx.HTTPError, httpx.StreamError, AnswerError)
 
 
 class Maker:
@@ -64,8 +57,12 @@ class Maker:
     def _transport(self) -> httpx.BaseTransport:
         named = self._tracker.proxy
         if self._url is not None:
-            proxy = Proxy.read(named) if named else None
-            return Direct(self._url, self._tls(), self._keep_alive, proxy)
+            if not named:
+                return Direct(self._url, self._tls(), self._keep_alive)
+            # Only where there is one: what speaks to it takes time to import.
+            from runner.transport.proxied import Proxied, Proxy  # noqa: PLC0415
+
+            return Proxied(self._url, self._tls(), self._keep_alive, Proxy.read(named))
         limits = httpx.Limits(
             max_connections=1, max_keepalive_connections=1, keepalive_expiry=self._keep_alive
         )

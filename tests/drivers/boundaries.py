@@ -12,14 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from httpcore._backends import sync
-
 from runner.execution.calls import Caller
 from runner.journal import writer
 from runner.model import Finished, Intent
 from runner.report.jsonl import JsonLines
 from runner.runs import OpenRun
 from runner.transport import Transport, over_curl
+from runner.transport.link import Socket
 
 # What has happened to the call when the process dies: not sent and known not to be, sent or
 # about to be with no outcome on disk, and done.
@@ -83,7 +82,7 @@ def kill_at(boundary: str, nth: int, tomb: str) -> None:
     elif boundary == "half-request":
         _arm_half(killer)
     elif boundary == "request-left":
-        _wrap(sync.SyncStream, "write", killer, after=True)
+        _wrap(Socket, "write", killer, after=True)
         _arm_curl(killer)
     elif boundary == "after-response":
         _wrap(Transport, "send", killer, after=True)
@@ -126,15 +125,15 @@ def _wrap(owner: Any, name: str, killer: _Killer, *, after: bool) -> None:
 
 
 def _arm_half(killer: _Killer) -> None:
-    write = sync.SyncStream.write
+    write = Socket.write
 
-    def torn(self: sync.SyncStream, data: bytes, timeout: float | None = None) -> None:
+    def torn(self: Socket, data: bytes, timeout: float) -> None:
         if killer.writes and killer.is_due():
             write(self, data[: len(data) // 2], timeout)
             killer.kill()
         write(self, data, timeout)
 
-    sync.SyncStream.write = torn  # type: ignore[method-assign]
+    Socket.write = torn  # type: ignore[method-assign]
 
 
 def _arm_curl(killer: _Killer) -> None:

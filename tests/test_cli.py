@@ -30,7 +30,7 @@ from conftest import (
 )
 
 from runner import __version__
-from runner.cli.main import group
+from runner.cli.commands import group
 from runner.cli.output import painter
 from runner.emulator import Emulator, Fault
 from runner.errors import ExitCode

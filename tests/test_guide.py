@@ -31,7 +31,7 @@ from click.testing import CliRunner, Result
 
 from runner import inputs
 from runner.catalogue import Catalogue, bundled
-from runner.cli.main import group
+from runner.cli.commands import group
 from runner.emulator import Emulator, Fault, sample_seed
 from runner.emulator.faults import KINDS
 from runner.playbook import parse

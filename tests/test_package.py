@@ -141,7 +141,7 @@ def test_sdist_holds_everything(built: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
     assert _sources() <= names
-    assert {"pyproject.toml", "README.md", "runner/cli/main.py", "tests/conftest.py"} <= names
+    assert {"pyproject.toml", "README.md", "runner/cli/commands.py", "tests/conftest.py"} <= names
 
 
 def test_wheel_runs(installed: Path, tmp_path: Path) -> None:

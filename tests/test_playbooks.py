@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from runner.cli.main import group
+from runner.cli.commands import group
 from runner.emulator import DEFAULT_KEY, Emulator, Fault, sample_seed
 
 FOLDER = Path(__file__).parent.parent / "playbooks"

@@ -17,6 +17,6 @@ def main() -> None:
     gc.set_threshold(50_000, 50, 100)
     atexit.register(gc.freeze)
 
-    from runner.cli.main import main as command_line  # noqa: PLC0415  (see above)
+    from runner.cli.commands import main as command_line  # noqa: PLC0415  (see above)
 
     command_line()

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -39,8 +40,6 @@ def save(
 
 def _replace(target: Path, content: bytes) -> None:
     """Write beside the target and rename: a reader sees the old file or the new one."""
-    import tempfile  # noqa: PLC0415  (which imports every compression there is)
-
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,9 +27,7 @@ def told_to_readers(
     if not (wanted or is_job() or os.environ.get("GITHUB_STEP_SUMMARY")):
         yield None
         return
-    import tempfile  # noqa: PLC0415  (for such runs alone)
-
-    from runner.report.chain import Chain  # noqa: PLC0415
+    from runner.report.chain import Chain  # noqa: PLC0415  (for such runs alone)
 
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tempfile
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.templating import Rows
+
+_MOST = 64 * 1024 * 1024
+
+
+def _rows(raw: bytes, name: str = "f", delimiter: str = ",", most: int = _MOST) -> Rows:
+    with io.BytesIO(raw) as file:
+        return Rows(file, name, delimiter, most=most)
+
 
 _CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=8)
 
@@ -31,7 +42,7 @@ def test_any_file_reads_as_a_whole_one_does(
     writer = csv.writer(out, delimiter=delimiter, lineterminator=ending, quoting=csv.QUOTE_ALL)
     writer.writerows([["a", "б"], *rows])
     raw = out.getvalue().encode("utf-8-sig" if bom else "utf-8")
-    found = Rows(raw, "file.csv", delimiter)
+    found = _rows(raw, "file.csv", delimiter)
     expected = [dict(zip(["a", "б"], row, strict=True)) for row in rows]
     assert list(found) == expected
     assert len(found) == len(expected)
@@ -43,9 +54,60 @@ def test_any_file_reads_as_a_whole_one_does(
 
 def test_lines_without_cells_are_passed_over() -> None:
     """Between rows, and at the end."""
-    assert list(Rows(b"a\n\n1\n\r\n2\n\n", "f")) == [{"a": "1"}, {"a": "2"}]
-    assert list(Rows(b"a,b\n1,2", "f")) == [{"a": "1", "b": "2"}]
-    assert list(Rows(b"a,b\n", "f")) == []
+    assert list(_rows(b"a\n\n1\n\r\n2\n\n")) == [{"a": "1"}, {"a": "2"}]
+    assert list(_rows(b"a,b\n1,2")) == [{"a": "1", "b": "2"}]
+    assert list(_rows(b"a,b\n")) == []
+
+
+def _large(rows: int) -> bytes:
+    return b"id,note\n" + b"".join(
+        b'%d,"note of\n%d"\n%b' % (n, n, b"\n" * (n % 3)) for n in range(rows)
+    )
+
+
+def test_of_a_large_file_a_copy_is_gone_through(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the disk, where nobody else sees it: what becomes of the file makes no difference."""
+    count = 60_000
+    (folder / "big.csv").write_bytes(_large(count))
+    copies = folder / "copies"
+    copies.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(copies))
+    with (folder / "big.csv").open("rb") as file:
+        rows = Rows(file, "big.csv", most=_MOST)
+    (folder / "big.csv").write_bytes(b"id\n1\n")
+    assert len(rows) == count
+    assert rows[0] == {"id": "0", "note": "note of\n0"}
+    assert rows[-1] == {"id": str(count - 1), "note": f"note of\n{count - 1}"}
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(rows.__getitem__, range(0, count, 7))
+        assert [row["id"] for row in found] == [str(n) for n in range(0, count, 7)]
+    assert list(copies.iterdir()) == []
+
+
+def test_what_a_large_file_takes_does_not_grow_with_it() -> None:
+    """The copy is the disk's; four bytes are kept to a row."""
+    raw, peaks = _large(200_000), []
+    for part in (raw[: len(raw) // 4], raw):
+        # A last row that is cut through is not the question here.
+        whole = io.BytesIO(part[: part.rindex(b'"\n') + 2])
+        tracemalloc.start()
+        rows = Rows(whole, "f", most=_MOST)
+        assert len(rows) > 40_000
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 2_000_000
+
+
+def test_files_that_are_too_large(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Too large for us, before or after there is a copy, or for the disk."""
+    for size in (1_000, 2_000_000):
+        with pytest.raises(ValueError, match="larger than"):
+            _rows(b"a\n" + b"1\n" * size, most=size)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "none"))
+    with pytest.raises(ValueError, match="no room for a copy of 'f'"):
+        _rows(_large(60_000))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +125,7 @@ def test_lines_without_cells_are_passed_over() -> None:
 def test_what_is_wrong_is_said_at_the_beginning(raw: bytes, why: str) -> None:
     """Before the first row is used."""
     with pytest.raises(ValueError, match=why):
-        Rows(raw, "f")
+        _rows(raw)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from runner.model import Json
 from runner.templating.rows import Rows
@@ -47,28 +48,47 @@ def standard(
 
 def row_reader(folder: Path | None, root: Path | None) -> Callable[[str, str], Rows]:
     """What gives the rows of a CSV file, each made when it is asked for. Raises ValueError."""
-    read = _reader(folder, root)
-    return lambda name, delimiter: Rows(read(name), name, delimiter)
+    open_ = _opener(folder, root)
+
+    def read(name: str, delimiter: str) -> Rows:
+        with open_(name) as file:
+            return Rows(file, name, delimiter, most=MAX_FILE)
+
+    return read
 
 
 def _reader(folder: Path | None, root: Path | None) -> Callable[[str], bytes]:
-    return lambda name: _read(folder or Path.cwd(), root or folder or Path.cwd(), name)
+    open_ = _opener(folder, root)
 
-
-def _read(folder: Path, root: Path, name: str) -> bytes:
-    if not isinstance(name, str) or not name:
-        raise ValueError("a file is named by a text")
-    target = (folder / name).resolve()
-    if not target.is_relative_to(root.resolve()):
-        raise ValueError(f"'{name}' lies outside the playbook's folder")
-    try:
-        with target.open("rb") as file:
+    def read(name: str) -> bytes:
+        with open_(name) as file:
             raw = file.read(MAX_FILE + 1)
-    except OSError as error:
-        raise ValueError(f"cannot read '{name}': {error.strerror}") from error
-    if len(raw) > MAX_FILE:
-        raise ValueError(f"'{name}' is larger than {MAX_FILE // 1024 // 1024} MiB")
-    return raw
+        if len(raw) > MAX_FILE:
+            raise ValueError(f"'{name}' is larger than {MAX_FILE // 1024 // 1024} MiB")
+        return raw
+
+    return read
+
+
+def _opener(
+    folder: Path | None, root: Path | None
+) -> Callable[[str], AbstractContextManager[IO[bytes]]]:
+    """What opens a file for reading; whatever is in the way of that is a ValueError."""
+
+    @contextmanager
+    def open_(name: str) -> Iterator[IO[bytes]]:
+        if not isinstance(name, str) or not name:
+            raise ValueError("a file is named by a text")
+        target = ((folder or Path.cwd()) / name).resolve()
+        if not target.is_relative_to((root or folder or Path.cwd()).resolve()):
+            raise ValueError(f"'{name}' lies outside the playbook's folder")
+        try:
+            with target.open("rb") as file:
+                yield file
+        except OSError as error:
+            raise ValueError(f"cannot read '{name}': {error.strerror}") from error
+
+    return open_
 
 
 def _text(raw: bytes, name: str) -> str:

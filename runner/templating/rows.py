@@ -1,33 +1,39 @@
-"""A CSV file as its rows, each made when it is asked for: what is kept is the file."""
+"""A CSV file as its rows, each made when it is asked for: what is kept is where each begins."""
 
 from __future__ import annotations
 
 import csv
+import io
+import os
+import weakref
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import IO, Any, overload
 
 Row = dict[str, str]
 _BOM = b"\xef\xbb\xbf"
+_IN_MEMORY = 1024 * 1024  # bytes; of what is larger a copy is kept on the disk
+_AT_ONCE = 64 * 1024
 
 
 class Rows(Sequence[Row]):
     """The rows of a CSV file with a header line, each a mapping of texts.
 
-    `raw` is what the file `name` holds, in UTF-8. All of it is looked through at the beginning:
-    ValueError says what is wrong, and in which line.
+    `file` is the file `name`, in UTF-8. All of it is looked through at the beginning, and copied,
+    so that it may change or go while the rows are used. ValueError says what is wrong and in which
+    line, that there are more than `most` bytes, or that there is no room for the copy; OSError
+    comes from reading.
     """
 
-    def __init__(self, raw: bytes, name: str, delimiter: str = ",") -> None:
+    def __init__(self, file: IO[bytes], name: str, delimiter: str = ",", *, most: int) -> None:
         if not isinstance(delimiter, str) or len(delimiter) != 1:
             raise ValueError("a delimiter is one character")
-        self._raw = raw
         self._delimiter = delimiter
-        self._spans = array("Q")  # where each row begins and ends
+        self._begins = array("I")
         self._header: list[str] = []
-        begin = len(_BOM) if raw.startswith(_BOM) else 0
-        self._at = begin
-        lines = csv.reader(self._lines(begin, len(raw)), delimiter=delimiter, strict=True)
+        self._at = 0
+        self._file = self._copied(file, name, most)
+        lines = csv.reader(self._lines(), delimiter=delimiter, strict=True)
         try:
             self._look_through(lines, name)
         except UnicodeDecodeError as error:
@@ -36,7 +42,7 @@ class Rows(Sequence[Row]):
             raise ValueError(f"'{name}', line {lines.line_num}: {error}") from error
 
     def __len__(self) -> int:
-        return len(self._spans) // 2
+        return len(self._begins)
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -47,10 +53,39 @@ class Rows(Sequence[Row]):
     def __getitem__(self, index: int | slice) -> Row | list[Row]:
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
-        at = 2 * range(len(self))[index]
-        lines = self._lines(*self._spans[at : at + 2])
+        number = range(len(self))[index]
+        begin = self._begins[number]
+        end = self._begins[number + 1] if number + 1 < len(self) else self._at
+        lines = io.StringIO(self._part(begin, end).decode(), newline="\n")
         cells = next(csv.reader(lines, delimiter=self._delimiter, strict=True))
         return dict(zip(self._header, cells, strict=True))
+
+    def _copied(self, file: IO[bytes], name: str, most: int) -> IO[bytes]:
+        start = file.read(min(_IN_MEMORY, most) + 1)
+        if len(start) > most:
+            raise _too_large(name, most)
+        if len(start) <= _IN_MEMORY:
+            return io.BytesIO(start)
+        import tempfile  # noqa: PLC0415  (for large files alone)
+
+        try:
+            copy = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the rows)
+        except OSError as error:
+            raise _no_room(name, error) from error
+        weakref.finalize(self, copy.close)
+        size, block = 0, start
+        while block:
+            size += len(block)
+            if size > most:
+                raise _too_large(name, most)
+            try:
+                copy.write(block)
+                copy.flush()
+            except OSError as error:
+                raise _no_room(name, error) from error
+            block = file.read(_AT_ONCE)
+        copy.seek(0)
+        return copy
 
     def _look_through(self, lines: Any, name: str) -> None:
         header = [column.strip() for column in next(lines, [])]
@@ -64,13 +99,27 @@ class Rows(Sequence[Row]):
                         f"'{name}', line {lines.line_num}: {len(cells)} cells, "
                         f"and {len(header)} columns"
                     )
-                self._spans.extend((begin, self._at))
+                self._begins.append(begin)
             begin = self._at
         self._header = header
 
-    def _lines(self, begin: int, end: int) -> Iterator[str]:
-        """The lines of a part; what has been given ends at `_at`."""
-        while begin < end:
-            at, begin = begin, self._raw.find(b"\n", begin, end) + 1 or end
-            self._at = begin
-            yield self._raw[at:begin].decode()
+    def _lines(self) -> Iterator[str]:
+        """All lines, the file's mark left out; what has been given ends at `_at`."""
+        for line in self._file:
+            text = line.removeprefix(_BOM) if self._at == 0 else line
+            self._at += len(line)
+            yield text.decode()
+
+    def _part(self, begin: int, end: int) -> bytes:
+        """Bytes of the copy, for any thread."""
+        if isinstance(self._file, io.BytesIO):
+            return self._file.getbuffer()[begin:end].tobytes()
+        return os.pread(self._file.fileno(), end - begin, begin)
+
+
+def _too_large(name: str, most: int) -> ValueError:
+    return ValueError(f"'{name}' is larger than {most // 1024 // 1024} MiB")
+
+
+def _no_room(name: str, error: OSError) -> ValueError:
+    return ValueError(f"there is no room for a copy of '{name}' (TMPDIR): {error.strerror}")

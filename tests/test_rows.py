@@ -116,8 +116,8 @@ def test_files_that_are_too_large(monkeypatch: pytest.MonkeyPatch, folder: Path)
         (b"", "must begin with a line of column names"),
         (b"a,a\n1,2\n", "each once"),
         (b"a, \n1,2\n", "must begin"),
-        (b"a,b\n1,2\n1\n", "'f', line 3: 1 cells, and 2 columns"),
-        (b'a,b\n"x\ny",2\n1,2,3\n', "'f', line 4: 3 cells"),
+        (b"a,b\n1,2\n1\n", "'f', line 3: cells: 1, columns: 2"),
+        (b'a,b\n"x\ny",2\n1,2,3\n', "'f', line 4: cells: 3"),
         (b'a\n"x\n', "'f', line 2"),
         (b"a\n\xff\n", "'f' is not UTF-8 text"),
     ],
@@ -168,8 +168,8 @@ outputs:
     [
         ("csv('none.csv')", "cannot read 'none.csv'"),
         ("csv('../up.csv')", "outside the playbook's folder"),
-        ("csv('rows.csv', 'ab')", "a delimiter is one character"),
-        ("csv('bad.csv')", "'bad.csv', line 2: 1 cells"),
+        ("csv(inputs.rows, 'ab')", "a delimiter is one character"),
+        ("csv(inputs.bad)", "'bad.csv', line 2: cells: 1"),
         ("csv(inputs.file)", "a file is named by a text"),
     ],
 )
@@ -181,7 +181,7 @@ def test_a_file_that_cannot_be_gone_through(
     (folder / "bad.csv").write_text("name,note\nTea\n", encoding="utf-8")
     text = f"""
 version: 1
-inputs: {{file: {{type: integer, default: 5}}}}
+inputs: {{file: {{default: 5}}, rows: {{default: rows.csv}}, bad: {{default: bad.csv}}}}
 steps:
   - for_each: {json.dumps(f"${{{{ {source} }}}}")}
     resource: offer

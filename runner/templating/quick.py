@@ -137,6 +137,14 @@ def rows(
     return Expression(source, [reference] if reference else [], run, items)
 
 
+def named_rows(source: str) -> tuple[str, str] | None:
+    """The file and the delimiter of an expression that is `csv(…)`, where they are written out."""
+    found = _ROWS.match(source)
+    if found is None or not found[1] or found[1][0] not in "'\"":
+        return None
+    return found[1][1:-1], found[3][1:-1] if found[3] else ","
+
+
 def _split(text: str) -> tuple[str | None, str | None]:
     """What is written, or else a path."""
     return (text, None) if text.lstrip("-").isdigit() else (None, text)

@@ -41,6 +41,11 @@ class Rows(Sequence[Row]):
         except csv.Error as error:
             raise ValueError(f"'{name}', line {lines.line_num}: {error}") from error
 
+    @property
+    def columns(self) -> list[str]:
+        """Their names, as the header has them."""
+        return list(self._header)
+
     def __len__(self) -> int:
         return len(self._begins)
 
@@ -96,8 +101,8 @@ class Rows(Sequence[Row]):
             if cells:
                 if len(cells) != len(header):
                     raise ValueError(
-                        f"'{name}', line {lines.line_num}: {len(cells)} cells, "
-                        f"and {len(header)} columns"
+                        f"'{name}', line {lines.line_num}: "
+                        f"cells: {len(cells)}, columns: {len(header)}"
                     )
                 self._begins.append(begin)
             begin = self._at

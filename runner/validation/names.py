@@ -241,7 +241,7 @@ def _field_trouble(
         if key not in properties:
             if schema.get("additionalProperties") not in {None, False}:
                 return None
-            return _no_such_field(shown, key, properties, strict="x-closed" in schema)
+            return _no_such_field(shown, key, schema)
         schema, shown = properties[key], f"{shown}.{key}"
     return None
 
@@ -265,9 +265,8 @@ def _not_a_mapping(shown: str, key: str, kinds: list[str]) -> Trouble:
     return Trouble("KP304", f"{shown} is no mapping, so it has no '{key}'", f"take '.{key}' out")
 
 
-def _no_such_field(
-    shown: str, key: str, properties: Mapping[str, Json], *, strict: bool
-) -> Trouble:
+def _no_such_field(shown: str, key: str, schema: Schema) -> Trouble:
+    properties, file = schema["properties"], schema.get("x-columns")
     known = list(properties)
     near, meant = nearest(key, known), _below(properties, shown, key)
     if meant:
@@ -275,10 +274,11 @@ def _no_such_field(
     elif near:
         hint = f"did you mean '{near}'?"
     elif known:
-        hint = f"there is {', '.join(known[:20])}" + (", …" if len(known) > 20 else "")
+        all_ = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")
+        hint = f"the columns of '{file}' are {all_}" if file else f"there is {all_}"
     else:
         hint = "none is declared"
-    if not strict:
+    if not (file or "x-closed" in schema):
         hint += "" if near or meant else "."
         hint += f" A field that your tracker has all the same: {shown}['{key}']"
     code = "KP302" if shown in {"inputs", "vars", "run", "tracker"} else "KP304"

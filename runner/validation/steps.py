@@ -165,7 +165,7 @@ class StepChecker:
                 )  # fmt: skip
             return {}
         reference = self._path(items)
-        schema = names.schema_of(reference) if reference else {}
+        schema = names.schema_of(reference) if reference else self._rows(items, path, names)
         kinds = schema.get("type", [])
         kinds = [kinds] if isinstance(kinds, str) else kinds
         if reference and kinds and "array" not in kinds:
@@ -178,6 +178,12 @@ class StepChecker:
             )
         found: Schema = schema.get("items", {})
         return found
+
+    def _rows(self, text: str, path: Trail, names: Names) -> Schema:
+        """The schema of the rows that an expression gives, where it is nothing but `csv(…)`."""
+        if "csv" in names.roots:  # somebody's item
+            return {}
+        return self._notes.rows(split_text(text)[0].text, path)
 
     def _path(self, text: str) -> Reference | None:
         """The reference that an expression is, where it is nothing but one."""

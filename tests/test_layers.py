@@ -15,7 +15,7 @@ PACKAGE = ROOT / "runner"
 RANKS = (
     ("errors",),
     ("model",),
-    ("masking", "catalogue", "playbook", "marks"),
+    ("masking", "catalogue", "playbook", "marks", "chain"),
     ("templating", "trackers"),
     ("shapes", "wire", "spots"),
     ("lint",),

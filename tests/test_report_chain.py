@@ -16,11 +16,11 @@ from conftest import Command, Start, check_line, steps
 from jsonschema import Draft202012Validator
 
 from runner.catalogue import bundled
+from runner.chain import FIRST, KEY_VARIABLE, Break, Chain, Verifier
 from runner.emulator import Emulator, Fault
 from runner.errors import ExitCode, RunnerError
 from runner.model import Summary
 from runner.report import JsonLines
-from runner.report.chain import FIRST, KEY_VARIABLE, Break, Chain, Verifier
 
 KEY = "0123456789abcdef-a-key"
 OFFERS = steps(

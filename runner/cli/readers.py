@@ -27,7 +27,7 @@ def told_to_readers(
     if not (wanted or is_job() or os.environ.get("GITHUB_STEP_SUMMARY")):
         yield None
         return
-    from runner.report.chain import Chain  # noqa: PLC0415  (for such runs alone)
+    from runner.chain import Chain  # noqa: PLC0415  (for such runs alone)
 
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from runner.chain import KEY_VARIABLE, Break, Chain, Verifier
 from runner.cli.output import painter, say
 from runner.errors import ExitCode, RunnerError
 from runner.exporters import Surroundings, write_all
@@ -19,7 +20,6 @@ from runner.journal import Store, read_history, state_folder
 from runner.journal.store import RUN_ID
 from runner.model import Summary
 from runner.report import JsonLines
-from runner.report.chain import KEY_VARIABLE, Break, Chain, Verifier
 
 _MOST_BREAKS = 20
 

@@ -10,11 +10,11 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
+from runner.chain import Chain
 from runner.cli.output import give_up
 from runner.errors import ExitCode, RunnerError
 from runner.model import Json, Summary
 from runner.report import JsonLines
-from runner.report.chain import Chain
 from runner.report.turns import InTurn
 
 

@@ -213,11 +213,11 @@ def _execute(
     stack: ExitStack,
 ) -> Summary:
     from runner import runs  # noqa: PLC0415
+    from runner.chain import KEY_VARIABLE, Chain  # noqa: PLC0415
     from runner.cli.readers import told_to_readers  # noqa: PLC0415
     from runner.cli.reporting import end_reports, open_report, write_outputs  # noqa: PLC0415
     from runner.execution.past import Past  # noqa: PLC0415
     from runner.journal import Store, state_folder  # noqa: PLC0415
-    from runner.report.chain import KEY_VARIABLE, Chain  # noqa: PLC0415
     from runner.report.turns import InTurn  # noqa: PLC0415
     from runner.session import Sink, new_run_id  # noqa: PLC0415
 

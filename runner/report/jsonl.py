@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from runner.chain import Chain
 from runner.model import Event, Finished, Summary
-from runner.report.chain import Chain
 
 
 class JsonLines:

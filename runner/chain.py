@@ -30,6 +30,7 @@ SHA256, HMAC = "sha256", "hmac-sha256"
 
 _END = re.compile(rb',"prev":"([0-9a-f]{64})","hash":"([0-9a-f]{64})"\}\Z')
 _HASH = b',"hash":"'
+_LENGTH_OF_END = len(',"prev":"","hash":""}') + 2 * len(FIRST)
 
 
 class Hasher:
@@ -84,6 +85,50 @@ class Chain:
         text = f'{line[:-1]},"prev":"{self.head}"'
         self.head = self._hasher(f"{text}}}".encode())
         return f'{text},"hash":"{self.head}"}}'
+
+
+class Follower:
+    """Follows a chain as its lines go by, and notes the first of them that breaks it.
+
+    What `Verifier` says in full, as far as it can be told in passing: no line is read as JSON, and
+    without a key a keyed chain shows only that its lines follow on one another.
+    """
+
+    def __init__(self) -> None:
+        self._prev = FIRST
+        self._misplaced = self._changed = 0
+        self._fitting = False
+
+    @property
+    def broken(self) -> int:
+        """The number of the first line that was changed or does not follow; 0 where there is none.
+
+        Where no line fits its hash, that is for the want of a key.
+        """
+        found = [self._misplaced, self._changed if self._fitting else 0]
+        return min((number for number in found if number), default=0)
+
+    def take(self, number: int, raw: bytes) -> None:
+        """The next line, which is not empty, with its newline."""
+        if not raw.endswith(b"\n"):  # a run that was killed leaves such a one
+            return
+        line = raw[:-1]
+        found = _END.match(line, max(0, len(line) - _LENGTH_OF_END))
+        if found is None:
+            if self._prev != FIRST:
+                self._misplaced = self._misplaced or number
+            return
+        if found[1].decode() != self._prev:
+            self._misplaced = self._misplaced or number
+        self._prev = found[2].decode()
+        if hashlib.sha256(line[: line.rindex(_HASH)] + b"}").hexdigest() == self._prev:
+            self._fitting = True
+        else:
+            self._changed = self._changed or number
+
+    def end(self) -> None:
+        """The line was the trailer: what follows is another report."""
+        self._prev = FIRST
 
 
 class Break(NamedTuple):

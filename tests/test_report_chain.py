@@ -16,7 +16,7 @@ from conftest import Command, Start, check_line, steps
 from jsonschema import Draft202012Validator
 
 from runner.catalogue import bundled
-from runner.chain import FIRST, KEY_VARIABLE, Break, Chain, Verifier
+from runner.chain import FIRST, KEY_VARIABLE, Break, Chain, Follower, Verifier
 from runner.emulator import Emulator, Fault
 from runner.errors import ExitCode, RunnerError
 from runner.model import Summary
@@ -145,6 +145,35 @@ def test_changes_are_named(name: str) -> None:
     assert words in first.message
 
 
+def followed(lines: list[bytes]) -> int:
+    """The line that is found in passing."""
+    follower = Follower()
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            follower.take(number, line)
+        if b'"trailer":true' in line:
+            follower.end()
+    return follower.broken
+
+
+# What a run that was killed leaves is no change, nor is a report behind another.
+UNSEEN = ("added blank", "cut", "no trailer", "empty", "after the end")
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["plain", "keyed"])
+@pytest.mark.parametrize("name", CHANGES)
+def test_changes_are_found_in_passing(name: str, key: str | None) -> None:
+    """Where a report is only read, its first line that does not fit is found all the same."""
+    lines = chained(key=key)
+    assert followed(lines) == followed(lines * 2) == 0
+    change, line, _ = CHANGES[name]
+    # Without the key nobody sees what a line should be; what comes after it does not follow on it.
+    expected = 0 if name in UNSEEN or (key and name == "changed") else line
+    if key and name == "rehashed":  # and one that fits without a key makes the others look wrong
+        expected = 1
+    assert followed(change(lines)) == expected
+
+
 def test_one_change_is_one_break() -> None:
     """What follows on a changed line is not called broken too."""
     assert [found.line for found in broken(changed(chained()))] == [3]
@@ -236,6 +265,11 @@ def test_verify_names_the_line(
     assert said.code == ExitCode.FAILED
     assert "r.jsonl:2: line 2 was changed" in said.out
     assert "not as it was written" in said.err
+    note = "the report is not as it was written: line 2 was changed"
+    assert note in cli("report", "r.jsonl").out
+    assert note in cli("report", "r.jsonl", "--junit", "o.xml").err
+    cli("report", "r.jsonl", "--html", "o.html")
+    assert note[1:] in (folder / "o.html").read_text()
 
 
 def test_verify_tells_a_run_that_died_from_one_that_was_changed(

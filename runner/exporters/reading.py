@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from runner.chain import Follower
 from runner.errors import RunnerError
 
 _MOST_WARNINGS = 20
@@ -26,6 +27,7 @@ class Reader:
         self.trailer: Mapping[str, Any] | None = None
         self.warnings: list[str] = []
         self._chained = self._cut = False
+        self._chain = Follower()
 
     @property
     def has_end(self) -> bool:
@@ -35,17 +37,26 @@ class Reader:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         number = 0
         for number, line in enumerate(self._lines, 1):
-            if not line.strip() or number in self._left_out:
+            if not line.strip():
+                continue
+            self._chain.take(number, line if isinstance(line, bytes) else line.encode())
+            if number in self._left_out:
                 continue
             fields = _parse(line)
             if fields is None:
                 self._pass_over(number, line)
             elif fields.get("trailer") is True:
                 self.trailer = fields
+                self._chain.end()
             else:
                 self._chained = "hash" in fields
                 self.trailer = None  # where reports were joined only the last one's counts
                 yield fields
+        if self._chain.broken:
+            self.warnings.append(
+                f"the report is not as it was written: line {self._chain.broken} was changed, or "
+                "does not follow on the one before; `report verify` says more"
+            )
         if self._left_out:
             count = len(self._left_out)
             calls = "1 call was" if count == 1 else f"{count} calls were"

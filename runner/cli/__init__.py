@@ -14,7 +14,7 @@ def main() -> None:
     takes 20 ms for what the system frees at once: files are closed by then, and no object here
     has anything to do at its end. So it is told of both before the first library is imported.
     """
-    gc.set_threshold(50_000, 50, 100)
+    gc.set_threshold(200_000, 50, 100)
     atexit.register(gc.freeze)
 
     from runner.cli.commands import main as command_line  # noqa: PLC0415  (see above)

@@ -648,6 +648,9 @@ def test_further_forms_of_the_report(
     assert "## ✅ p.yaml: succeeded" in (folder / "r.md").read_text("utf-8")
     assert said.err.endswith("wrote r.html, r.xml, r.md\n")
     assert cli("run", "p.yaml", "--html", "r.html", "--quiet").err == ""
+    said = cli("run", "p.yaml", "--html", "r.html", "--markdown", "-")
+    assert "## ✅ p.yaml: succeeded" in said.out
+    assert said.err.endswith("wrote r.html\n")
 
 
 def test_several_trackers_on_the_emulator(cli: Command, folder: Path) -> None:

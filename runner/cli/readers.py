@@ -58,8 +58,9 @@ def _tell(report: Path, wanted: Mapping[str, str], *, quiet: bool) -> None:
     surroundings = Surroundings(Path.cwd(), os.environ)
     try:
         write_all(wanted, report, surroundings)
-        if wanted and not quiet:
-            say(f"wrote {', '.join(wanted.values())}")
+        files = [name for name in wanted.values() if name != "-"]
+        if files and not quiet:
+            say(f"wrote {', '.join(files)}")
         append_job_summary(report, surroundings)
         if is_job():
             # GitHub reads them from either stream, and stdout may be the report.

@@ -22,6 +22,13 @@ def reason_held(skipped: str) -> str:
     return skipped.removeprefix(DRY_RUN).removeprefix("; ")
 
 
+def was_stopped(envelope: Mapping[str, Any]) -> bool:
+    """Whether a call was about to be sent and was not, since the run was to end."""
+    error = envelope.get("error")
+    interrupted = isinstance(error, Mapping) and error.get("type") == "interrupted"
+    return interrupted and not envelope.get("attempts")
+
+
 class Effect(StrEnum):
     """What an operation does to the tracker."""
 

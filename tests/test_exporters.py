@@ -184,6 +184,27 @@ def test_verdict(outcome: str, exit_code: int, word: str) -> None:
     assert f"p.yaml: {word}, 1 call on main in 500 ms" in exported("terminal", lines)
 
 
+def test_what_was_not_sent_has_not_failed() -> None:
+    """A call that was about to leave when the run was to end was not run, and not skipped."""
+    error = {
+        "type": "interrupted",
+        "message": "the run was asked to stop",
+        "hint": "",
+        "status": None,
+    }
+    stopped = envelope(2, "failed", error=error, attempts=0, status=None, request=None)
+    under_way = envelope(3, "failed", error=error, attempts=1, status=None)
+    end = TRAILER.replace('"exit_code":1,"not_run":4', '"exit_code":130,"not_run":1')
+    lines = report(envelope(1), stopped, envelope(4, "skipped"), end=end)
+    text = exported("terminal", lines)
+    assert "p.yaml: interrupted, 3 calls" in text
+    assert "run r1: 1 succeeded, 1 changed, 1 skipped, 1 not run\n" in text
+    assert [case.get("message") for case in junit(lines).findall(".//skipped")] == [
+        "the run was asked to stop", "when: x is false",
+    ]  # fmt: skip
+    assert "1 failed" in exported("terminal", report(stopped, under_way, end=end))
+
+
 @pytest.mark.parametrize(
     ("milliseconds", "text"),
     [(41.4, "41 ms"), (3200, "3.2 s"), (125_000, "2 min 5 s"), (7_200_000, "2 h"),

@@ -10,7 +10,17 @@ from typing import Any
 from runner.errors import ExitCode
 from runner.execution.outside import StepError
 from runner.execution.scope import At
-from runner.model import DRY_RUN, Effect, Event, Failure, Finished, Intent, Json, Summary
+from runner.model import (
+    DRY_RUN,
+    Effect,
+    Event,
+    Failure,
+    Finished,
+    Intent,
+    Json,
+    Summary,
+    was_stopped,
+)
 from runner.planning import Call, Work
 
 # How many changes, and how many doubts, the summary names; the report names them all.
@@ -138,7 +148,7 @@ class Tally:
                 summary.doubtful.append(describe(at, work, envelope))
         elif envelope["success"]:
             summary.succeeded += 1
-        elif envelope["error"]["type"] == "interrupted" and not envelope["attempts"]:
+        elif was_stopped(envelope):
             summary.not_run += 1  # it was about to, and nothing went wrong
             return
         else:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from runner.catalogue import Catalogue
 from runner.exporters.reading import Reader
-from runner.model import DRY_RUN, Effect
+from runner.model import DRY_RUN, Effect, was_stopped
 
 # What is said of a report without an end.
 NO_END = "The report has no end: the run was killed, is under way, or the report was cut off."
@@ -70,6 +70,11 @@ class Call(NamedTuple):
     def held(self) -> bool:
         """Whether a dry run held it back: `request` is what it would send."""
         return self.message.startswith(DRY_RUN) and bool(self.request)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was not sent since the run was to end, which counts as not run."""
+        return self.outcome == SKIPPED and self.envelope.get("skipped") is None
 
     @property
     def result(self) -> str:
@@ -153,6 +158,7 @@ class Totals:
     outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     changed: int = 0
     held: int = 0
+    stopped: int = 0
     began: float | None = None
     ended: float | None = None
     first: Call | None = None
@@ -162,6 +168,7 @@ class Totals:
         self.outcomes[call.outcome] += 1
         self.changed += call.changed
         self.held += call.held
+        self.stopped += call.stopped
         _note(self.runs, text_of(call.envelope.get("run")))
         _note(self.trackers, text_of(call.envelope.get("tracker")))
         _note(self.files, call.file)
@@ -211,7 +218,7 @@ class Totals:
             ("failed", self.outcomes[FAILED]),
             ("unknown", self.outcomes[UNKNOWN]),
             ("held back", self.held),
-            ("skipped", self.outcomes[SKIPPED] - self.held),
+            ("skipped", self.outcomes[SKIPPED] - self.held - self.stopped),
             ("not run", not_run if isinstance(not_run, int) else 0),
         ]
 
@@ -251,7 +258,11 @@ def _outcome(envelope: Mapping[str, Any]) -> str:
     if envelope.get("skipped") is not None:
         return SKIPPED
     success = envelope.get("success")
-    return UNKNOWN if success is None else DONE if success else FAILED
+    if success is None:
+        return UNKNOWN
+    if success:
+        return DONE
+    return SKIPPED if was_stopped(envelope) else FAILED
 
 
 def _index(index: Any) -> str:

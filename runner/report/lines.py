@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runner.model import Json, reason_held
+from runner.model import Json, reason_held, was_stopped
 from runner.report.drawing import clean
 
 # How much of a body is shown; the report has all of it.
@@ -26,9 +26,7 @@ def outcome_of(envelope: Mapping[str, Json]) -> str:
         return "unknown"
     if envelope["success"]:
         return "done"
-    error: Any = envelope.get("error") or {}
-    stopped = error.get("type") == "interrupted" and not envelope["attempts"]
-    return "stopped" if stopped else "failed"
+    return "stopped" if was_stopped(envelope) else "failed"
 
 
 def request_line(envelope: Mapping[str, Any]) -> str:

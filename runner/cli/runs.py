@@ -52,4 +52,5 @@ def command(state_dir: str | None, form: str, playbook: Path | None) -> None:
 def _line(state: RunState) -> str:
     doubts = f"  in doubt: {', '.join(state.doubts)}" if state.doubts else ""
     what = f"{state.playbook} on {state.tracker}" if state.tracker else state.playbook
-    return f"{state.id}  {state.state:<11}  {state.calls:>5} calls  {what}{doubts}"
+    word = "call " if state.calls == 1 else "calls"
+    return f"{state.id}  {state.state:<11}  {state.calls:>5} {word}  {what}{doubts}"

@@ -396,12 +396,14 @@ def _trackers_file(
 ) -> Path | None:
     if not others:
         return None
-    entries = {}
+    own = {"url": environ["KEITARO_URL"], "key": {"env": "KEITARO_API_KEY"}}
+    entries: dict[str, Any] = {"default": own}
     for name, tracker in others.items():
         environ[f"KEY_OF_{name.upper()}"] = tracker.key
         entries[name] = {"url": tracker.url, "key": {"env": f"KEY_OF_{name.upper()}"}}
     file = folder / "trackers.yaml"
-    file.write_text(json.dumps({"trackers": entries}), encoding="utf-8")
+    told = {"default": "default", "trackers": entries}
+    file.write_text(json.dumps(told), encoding="utf-8")
     return file
 
 

@@ -131,8 +131,8 @@ def test_what_a_change_would_change(
     said = cli("run", "p.yaml", "--dry-run", "--report", "r.jsonl", "--markdown", "r.md")
     assert said.code == 0
     lines = [line.strip() for line in said.err.splitlines()]
-    assert lines[2:5] == ['name: "Tea", as it is', "payout_value: 5, as it is", 'notes: "" → "new"']
-    assert lines[7:9] == ['{"notes": "new"}', "(what is there now cannot be read)"]
+    assert lines[3:6] == ['name: "Tea", as it is', "payout_value: 5, as it is", 'notes: "" → "new"']
+    assert lines[8:10] == ['{"notes": "new"}', "(what is there now cannot be read)"]
     assert calls(tracker) == ["GET /offers/1", "GET /offers/9"]
     first, second, _ = map(json.loads, (folder / "r.jsonl").read_text("utf-8").splitlines())
     assert first["now"] == {"name": "Tea", "payout_value": 5, "notes": ""}
@@ -282,7 +282,7 @@ def test_a_loop_keeps_the_items_that_are_known(run_playbook: Run, start: Start) 
         (AFTER % '"${{ 1 / 0 }}"', "division by zero"),
         (AFTER % "\"${{ inputs.word | int }}\"", "int"),
         ('{when: "${{ inputs.word }}", resource: offer, operation: delete, id: 5}', "neither true"),
-        ("{for_each: \"${{ csv('none.csv') }}\", resource: offer, operation: delete, id: 5}", "none"),
+        ("{for_each: \"${{ csv(inputs.file) }}\", resource: offer, operation: delete, id: 5}", "none"),
         ('{resource: offer, operation: update, id: "${{ steps.make.data.id }}",'
          ' body: {payout_value: "${{ [1] }}", notes: "${{ 5 }}"}}', "body.payout_value"),
     ],
@@ -292,7 +292,7 @@ def test_what_no_answer_can_make_right_fails(
 ) -> None:
     """Though something was held back before: a mistake that hangs on nothing of it is one."""
     (folder / "none.csv").write_text("a,b\nnone\n", encoding="utf-8")
-    text = steps(f"{{{CREATE}}}", line, head=["inputs: {word: {type: string, default: tea}}"])
+    text = steps(f"{{{CREATE}}}", line, head=["inputs: {word: {default: tea}, file: {default: none.csv}}"])
     came = run_playbook(text, tracker=start(seed=SEED), dry=True)
     assert len(came.errors()) == 1, came.envelopes
     assert why in came.errors()[0]
@@ -517,7 +517,8 @@ def test_what_a_person_reads(dry: Callable[..., Any], folder: Path) -> None:
     said = dry()
     assert said.code == 0
     lines = said.err.splitlines()
-    assert [line.split("http")[0].rstrip() for line in lines[:5]] == [
+    assert [line.split("http")[0].rstrip() for line in lines[:6]] == [
+        "two.yaml on default (",
         "would    make  offer.create",
         "         POST",
         '         {"name": "Tea"}',

@@ -238,9 +238,9 @@ def test_ids_are_looked_up_on_the_tracker_that_the_step_names(folder, start, mon
     here, other = (start(seed={"offers": [{"id": n, "name": "a"}]}) for n in (1, 2))
     monkeypatch.setenv("OTHER_KEY", other.key)
     file = folder / "trackers.yaml"
-    file.write_text(
-        json.dumps({"trackers": {"other": {"url": other.url, "key": {"env": "OTHER_KEY"}}}})
-    )
+    named = {"here": (here.url, "KEITARO_API_KEY"), "other": (other.url, "OTHER_KEY")}
+    entries = {name: {"url": url, "key": {"env": key}} for name, (url, key) in named.items()}
+    file.write_text(json.dumps({"default": "here", "trackers": entries}))
     get = "{resource: offer, operation: get, id: %s%s}"
     (folder / "inner.yaml").write_text(steps(get % (2, ""), get % (3, "")))
     path = folder / "playbook.yaml"

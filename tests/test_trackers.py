@@ -321,23 +321,30 @@ def test_only_the_tracker_that_is_used_reads_its_key(write) -> None:
         trackers.get("b")
 
 
-def test_the_variables_win_over_the_default_of_the_file(write) -> None:
-    """Without a name the environment decides; with one, the file does."""
+def test_a_file_that_is_given_is_meant(write) -> None:
+    """Its default wins over the variables, which may be left over; by name each can be had."""
     file = write("default: a\ntrackers: {a: {url: https://a.com, key: {env: KEITARO_API_KEY}}}")
     trackers = Trackers(file, ENVIRON)
     assert trackers.names == ["a", "default"]
+    assert trackers.default == "a"
+    assert trackers.get().url == "https://a.com"
+    assert trackers.get("default").url == "https://t.example.com"
+
+
+def test_the_variables_fill_in_for_a_default(write) -> None:
+    """Where a file names several trackers and no default."""
+    entry = "{url: https://a.com, key: {env: KEITARO_API_KEY}}"
+    trackers = Trackers(write(f"trackers: {{a: {entry}, b: {entry}}}"), ENVIRON)
+    assert trackers.default == "default"
     assert trackers.get().url == "https://t.example.com"
-    assert trackers.get("default") is not trackers.get("a")
-    assert trackers.get("a").url == "https://a.com"
 
 
 def test_a_tracker_called_default_is_the_files_own(write) -> None:
-    """Named outright, an entry `default` is the file's, whatever the environment says."""
+    """Whatever the environment says."""
     file = write("trackers: {default: {url: https://a.com, key: {env: KEITARO_API_KEY}}}")
     trackers = Trackers(file, ENVIRON)
     assert trackers.names == ["default"]
-    assert trackers.get("default").url == "https://a.com"
-    assert trackers.get().url == "https://t.example.com"
+    assert trackers.get("default").url == trackers.get().url == "https://a.com"
 
 
 def test_a_single_tracker_needs_no_default(write) -> None:

@@ -244,6 +244,9 @@ def _execute(
         run = stack.enter_context(runs.begin(store, run_id, plan, Path(plan.file), here, masker))
     so_far = resumed[1].lines() if resumed else ()
     job = stack.enter_context(told_to_readers(asked.forms, so_far, quiet=asked.quiet))
+    if not asked.quiet:
+        where = "the emulator" if asked.emulator else f"{here.name} ({here.url})"
+        say(f"{plan.file} on {where}")
     began = time.monotonic()
     with watched(stop, wanted=asked.is_watched) as (speak, views):
         console = Console(speak, painter(), quiet=asked.quiet, verbosity=asked.verbose)

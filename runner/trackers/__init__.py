@@ -23,8 +23,9 @@ class Trackers:
     """The trackers that a run can name, each looked up, and its key read, when first asked for.
 
     They come from a trackers file and from the variables KEITARO_URL and KEITARO_API_KEY, which
-    together make the tracker `default`. With no name given the variables win over the file's
-    `default:`, as environments do elsewhere; a file with a single tracker needs no `default:`.
+    together make the tracker `default`. With no name given it is the file's `default:` or its only
+    tracker, and that of the variables where the file names several and no default: who gives a
+    file means it, while variables may be left over from elsewhere.
     `stand_ins` are taken in place of all these, where there are any, the run's own as `default`.
     `transport` goes for all of them, before what the file says of one; KEITARO_TRANSPORT goes for
     those of which nobody says anything.
@@ -60,10 +61,10 @@ class Trackers:
         """The name that `get(None)` stands for, or `None` where nothing says so."""
         if self._stand_ins:
             return DEFAULT
-        if self._has_variables or not self._file:
-            return DEFAULT if self._has_variables else None
-        entries = list(self._file.entries)
-        return self._file.default or (entries[0] if len(entries) == 1 else None)
+        entries = list(self._file.entries) if self._file else []
+        named = self._file.default if self._file else None
+        named = named or (entries[0] if len(entries) == 1 else None)
+        return named or (DEFAULT if self._has_variables else None)
 
     def get(self, name: str | None = None) -> Tracker:
         """The tracker of that name, or the default one; `RunnerError` says what is missing."""
@@ -84,7 +85,7 @@ class Trackers:
             self._undecided()
         if chosen in self._stand_ins:
             return self._stand_ins[chosen]
-        if self._file and chosen in self._file.entries and (name or not self._has_variables):
+        if self._file and chosen in self._file.entries:
             return self._file.entries[chosen].tracker(self._environ, self._insecure)
         if chosen == DEFAULT and self._has_variables and not self._stand_ins:
             return _from_variables(self._environ, self._insecure)

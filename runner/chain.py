@@ -88,24 +88,30 @@ class Chain:
 
 
 class Follower:
-    """Follows a chain as its lines go by, and notes the first of them that breaks it.
+    """Follows chains as their lines go by, and notes the first line that breaks one.
 
     What `Verifier` says in full, as far as it can be told in passing: no line is read as JSON, and
-    without a key a keyed chain shows only that its lines follow on one another.
+    without its key a keyed chain shows only that its lines follow on one another. Several reports
+    may come one after the other, the last lines of some missing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, key: str | None = None) -> None:
+        self._hashers = [Hasher(), *([Hasher(key)] if key else [])]
+        self._found = 0
+        self._begin()
+
+    def _begin(self) -> None:
         self._prev = FIRST
         self._misplaced = self._changed = 0
-        self._fitting = False
+        self._fits = False
 
     @property
     def broken(self) -> int:
         """The number of the first line that was changed or does not follow; 0 where there is none.
 
-        Where no line fits its hash, that is for the want of a key.
+        Where no line of a report fits its hash, that is for the want of a key.
         """
-        found = [self._misplaced, self._changed if self._fitting else 0]
+        found = [self._found, self._misplaced, self._changed if self._fits else 0]
         return min((number for number in found if number), default=0)
 
     def take(self, number: int, raw: bytes) -> None:
@@ -118,17 +124,22 @@ class Follower:
             if self._prev != FIRST:
                 self._misplaced = self._misplaced or number
             return
-        if found[1].decode() != self._prev:
+        prev, stored = found[1].decode(), found[2].decode()
+        if prev == FIRST:
+            self.end()
+        elif prev != self._prev:
             self._misplaced = self._misplaced or number
-        self._prev = found[2].decode()
-        if hashlib.sha256(line[: line.rindex(_HASH)] + b"}").hexdigest() == self._prev:
-            self._fitting = True
+        self._prev = stored
+        text = line[: line.rindex(_HASH)] + b"}"
+        if any(hasher(text) == stored for hasher in self._hashers):
+            self._fits = True
         else:
             self._changed = self._changed or number
 
     def end(self) -> None:
         """The line was the trailer: what follows is another report."""
-        self._prev = FIRST
+        self._found = self.broken
+        self._begin()
 
 
 class Break(NamedTuple):

@@ -292,7 +292,9 @@ def test_what_no_answer_can_make_right_fails(
 ) -> None:
     """Though something was held back before: a mistake that hangs on nothing of it is one."""
     (folder / "none.csv").write_text("a,b\nnone\n", encoding="utf-8")
-    text = steps(f"{{{CREATE}}}", line, head=["inputs: {word: {default: tea}, file: {default: none.csv}}"])
+    text = steps(
+        f"{{{CREATE}}}", line, head=["inputs: {word: {default: tea}, file: {default: none.csv}}"]
+    )
     came = run_playbook(text, tracker=start(seed=SEED), dry=True)
     assert len(came.errors()) == 1, came.envelopes
     assert why in came.errors()[0]

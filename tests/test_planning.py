@@ -161,6 +161,14 @@ def test_times(text: object, value: float) -> None:
     assert seconds(text) == value
 
 
+@pytest.mark.parametrize("text", [86_401, "25h", 1e12])
+def test_times_that_nobody_waits_for(text: object) -> None:
+    """The system would not take the longest of them."""
+    assert seconds("24h") == 86_400
+    with pytest.raises(ValueError, match="longer than a day"):
+        seconds(text)
+
+
 @pytest.mark.parametrize("text", ["5", "5 s", "s", "-5s", 0, -1, True, None, [1], "0s", "5d"])
 def test_no_times(text: object) -> None:
     """Anything else is refused."""

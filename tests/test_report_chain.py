@@ -145,9 +145,9 @@ def test_changes_are_named(name: str) -> None:
     assert words in first.message
 
 
-def followed(lines: list[bytes]) -> int:
+def followed(lines: list[bytes], key: str | None = None) -> int:
     """The line that is found in passing."""
-    follower = Follower()
+    follower = Follower(key)
     for number, line in enumerate(lines, 1):
         if line.strip():
             follower.take(number, line)
@@ -172,6 +172,18 @@ def test_changes_are_found_in_passing(name: str, key: str | None) -> None:
     if key and name == "rehashed":  # and one that fits without a key makes the others look wrong
         expected = 1
     assert followed(change(lines)) == expected
+    assert followed([*chained(key="x" * 16), *change(lines)]) == (expected and expected + 6)
+
+
+def test_reports_that_were_joined() -> None:
+    """Each is judged by itself, whatever their keys, and a run that was killed begins anew."""
+    plain, keyed = chained(), chained(key=KEY)
+    for lines in ([*keyed, *plain], [*plain, *keyed], [*plain[:2], *plain], [*keyed[:3], *plain]):
+        assert followed(lines) == followed(lines, KEY) == 0
+    assert followed([*keyed[:3], *changed(plain)]) == 6
+    # With the key at hand a change shows in the line itself.
+    assert followed(changed(keyed)) == 0
+    assert followed(changed(keyed), KEY) == 3
 
 
 def test_one_change_is_one_break() -> None:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import Run, Start
+from conftest import Command, Run, Start, steps
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -100,14 +100,33 @@ def test_what_a_large_file_takes_does_not_grow_with_it() -> None:
     assert peaks[1] - peaks[0] < 2_000_000
 
 
-def test_files_that_are_too_large(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Too large for us, before or after there is a copy, or for the disk."""
-    for size in (1_000, 2_000_000):
-        with pytest.raises(ValueError, match="larger than"):
-            _rows(b"a\n" + b"1\n" * size, most=size)
+@pytest.mark.parametrize("size", [1_000, 2_000_000])
+def test_files_that_are_too_large(size: int) -> None:
+    """Before there is a copy, or while it is made."""
+    with pytest.raises(ValueError, match="larger than"):
+        _rows(b"a\n" + b"1\n" * size, most=size)
+
+
+def test_without_room_for_a_copy(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """The file is kept in memory then: none can be made, or the disk is full half-way."""
     monkeypatch.setattr(tempfile, "tempdir", str(folder / "none"))
-    with pytest.raises(ValueError, match="no room for a copy of 'f'"):
-        _rows(_large(60_000))
+    assert len(_rows(_large(60_000))) == 60_000
+    with pytest.raises(ValueError, match="larger than"):
+        _rows(_large(60_000), most=1_100_000)
+
+    class Full(io.FileIO):
+        def write(self, data: bytes) -> int:  # type: ignore[override]
+            if self.tell() > 1_100_000:
+                raise OSError(28, "No space left on device")
+            return super().write(data[:500_000])
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Full(folder / "copy", "w+b"))
+    rows = _rows(_large(60_000))
+    assert (len(rows), rows[59_999]["id"]) == (60_000, "59999")
+    del rows
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize(
@@ -191,3 +210,35 @@ steps:
     came = run_playbook(text, tracker=start())
     assert why in came.errors()[0]
     assert came.calls == []
+
+
+def test_what_lies_outside_is_not_looked_at(folder: Path, cli: Command) -> None:
+    """Not a word of it is shown: a playbook that somebody proposes must not read keys in CI."""
+    inner = folder / "inner"
+    inner.mkdir()
+    (folder / "token.txt").write_text("sk-live-canary\n")
+    (inner / "link.csv").symlink_to(folder / "token.txt")
+    places = ["../token.txt", str(folder / "token.txt"), "link.csv", "/proc/self/environ"]
+    text = steps(
+        *(f"{{for_each: \"${{{{ csv('{place}') }}}}\", set: {{a: '${{{{ item.zz }}}}'}}}}"
+          for place in places)
+    )  # fmt: skip
+    (inner / "p.yaml").write_text(text)
+    said = cli("validate", "inner/p.yaml")
+    assert "canary" not in said.out + said.err
+    assert "columns" not in said.out + said.err
+
+
+def test_files_that_the_run_writes_itself(folder: Path, cli: Command) -> None:
+    """What lies there is an earlier run's, whoever of the playbooks writes it."""
+    (folder / "list.csv").write_text("old\n1\n")
+    saves = "{set: {a: 1}, save: {to: list.csv, value: '${{ values }}'}}"
+    reads = "{for_each: \"${{ csv('list.csv') }}\", set: {a: '${{ item.new }}'}, name: reads}"
+    (folder / "saves.yaml").write_text(steps(saves))
+    (folder / "reads.yaml").write_text(steps(reads))
+    (folder / "one.yaml").write_text(steps(saves, reads))
+    (folder / "two.yaml").write_text(steps("{include: saves.yaml}", reads))
+    (folder / "three.yaml").write_text(steps(saves, "{include: reads.yaml}"))
+    for name in ("one", "two", "three"):
+        assert "no problems" in cli("validate", f"{name}.yaml").err, name
+    assert "has no 'new'" in cli("validate", "reads.yaml").out

@@ -244,9 +244,7 @@ def _execute(
         run = stack.enter_context(runs.begin(store, run_id, plan, Path(plan.file), here, masker))
     so_far = resumed[1].lines() if resumed else ()
     job = stack.enter_context(told_to_readers(asked.forms, so_far, quiet=asked.quiet))
-    if not asked.quiet:
-        where = "the emulator" if asked.emulator else f"{here.name} ({here.url})"
-        say(f"{plan.file} on {where}")
+    _announce(asked, plan.file, f"{here.name} ({here.url})")
     began = time.monotonic()
     with watched(stop, wanted=asked.is_watched) as (speak, views):
         console = Console(speak, painter(), quiet=asked.quiet, verbosity=asked.verbose)
@@ -281,6 +279,12 @@ def _execute(
         write_outputs(asked.outputs, told.outputs)
     _tell_crash(summary, masker)
     return summary
+
+
+def _announce(asked: Asked, file: str, tracker: str) -> None:
+    """Say what runs where, before the first call."""
+    if not asked.quiet:
+        say(f"{file} on {'the emulator' if asked.emulator else tracker}")
 
 
 def _overlap(asked: Asked, plan: Plan, catalogue: Catalogue) -> Overlap | None:

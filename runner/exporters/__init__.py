@@ -10,6 +10,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Literal, TextIO
 
+from runner.chain import KEY_VARIABLE
 from runner.errors import RunnerError
 from runner.exporters.reading import Reader, earlier_attempts, read_envelopes
 from runner.exporters.surroundings import Surroundings
@@ -50,7 +51,8 @@ def export(
     try:
         with report.open("rb") as lines:
             left_out = earlier_attempts(report) if left_out is None else left_out
-            reader = read_envelopes(lines, left_out)
+            key = surroundings.environ.get(KEY_VARIABLE) or None
+            reader = read_envelopes(lines, left_out, key)
             FORMATS[name](reader, stream, surroundings)
     except OSError as error:
         raise RunnerError(

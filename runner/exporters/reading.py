@@ -21,13 +21,18 @@ class Reader:
     the first line is no envelope.
     """
 
-    def __init__(self, lines: Iterable[bytes | str], left_out: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        lines: Iterable[bytes | str],
+        left_out: Collection[int] = (),
+        key: str | None = None,
+    ) -> None:
         self._lines = lines
         self._left_out = left_out
         self.trailer: Mapping[str, Any] | None = None
         self.warnings: list[str] = []
         self._chained = self._cut = False
-        self._chain = Follower()
+        self._chain = Follower(key)
 
     @property
     def has_end(self) -> bool:
@@ -75,9 +80,14 @@ class Reader:
             self.warnings.append(f"line {number} {trouble} and was passed over")
 
 
-def read_envelopes(lines: Iterable[bytes | str], left_out: Collection[int] = ()) -> Reader:
-    """The envelopes of a report, whose lines come with their newlines, without those left out."""
-    return Reader(lines, left_out)
+def read_envelopes(
+    lines: Iterable[bytes | str], left_out: Collection[int] = (), key: str | None = None
+) -> Reader:
+    """The envelopes of a report, whose lines come with their newlines, without those left out.
+
+    `key` is what its chain may have been made with.
+    """
+    return Reader(lines, left_out, key)
 
 
 def earlier_attempts(report: Path) -> frozenset[int]:

@@ -20,9 +20,9 @@ class Rows(Sequence[Row]):
     """The rows of a CSV file with a header line, each a mapping of texts.
 
     `file` is the file `name`, in UTF-8. All of it is looked through at the beginning, and copied,
-    so that it may change or go while the rows are used. ValueError says what is wrong and in which
-    line, that there are more than `most` bytes, or that there is no room for the copy; OSError
-    comes from reading.
+    so that it may change or go while the rows are used: to the disk where it is large, if there is
+    room. ValueError says what is wrong and in which line, or that there are more than `most` bytes;
+    OSError comes from reading.
     """
 
     def __init__(self, file: IO[bytes], name: str, delimiter: str = ",", *, most: int) -> None:
@@ -71,26 +71,35 @@ class Rows(Sequence[Row]):
             raise _too_large(name, most)
         if len(start) <= _IN_MEMORY:
             return io.BytesIO(start)
+        copy = self._on_disk(start, file, name, most)
+        if copy is not None:
+            return copy
+        file.seek(0)
+        whole = file.read(most + 1)
+        if len(whole) > most:
+            raise _too_large(name, most)
+        return io.BytesIO(whole)
+
+    def _on_disk(self, start: bytes, file: IO[bytes], name: str, most: int) -> IO[bytes] | None:
+        """A copy of `start` and the rest of the file; `None` where there is no room for one."""
         import tempfile  # noqa: PLC0415  (for large files alone)
 
         try:
-            copy = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the rows)
-        except OSError as error:
-            raise _no_room(name, error) from error
+            # Unbuffered: what could not be written must not be tried again when it is closed.
+            copy = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (closed with the rows)
+        except OSError:
+            return None
         weakref.finalize(self, copy.close)
         size, block = 0, start
         while block:
             size += len(block)
             if size > most:
                 raise _too_large(name, most)
-            try:
-                copy.write(block)
-                copy.flush()
-            except OSError as error:
-                raise _no_room(name, error) from error
+            if not _is_written(copy, block):
+                return None
             block = file.read(_AT_ONCE)
         copy.seek(0)
-        return copy
+        return io.BufferedReader(copy)
 
     def _look_through(self, lines: Any, name: str) -> None:
         header = [column.strip() for column in next(lines, [])]
@@ -126,5 +135,10 @@ def _too_large(name: str, most: int) -> ValueError:
     return ValueError(f"'{name}' is larger than {most // 1024 // 1024} MiB")
 
 
-def _no_room(name: str, error: OSError) -> ValueError:
-    return ValueError(f"there is no room for a copy of '{name}' (TMPDIR): {error.strerror}")
+def _is_written(copy: IO[bytes], block: bytes) -> bool:
+    try:
+        while block:
+            block = block[copy.write(block) :]
+    except OSError:
+        return False
+    return True

@@ -22,6 +22,7 @@ from runner.validation.includes import IncludeChecker
 from runner.validation.names import Names, envelope, playbook_names
 from runner.validation.notes import Notes
 from runner.validation.steps import StepChecker, step_sites
+from runner.validation.tables import Tables, saves
 
 
 class Rules:
@@ -33,6 +34,8 @@ class Rules:
         # The functions themselves need a folder and a clock; for checking their names are enough.
         self.templates = Templates(dict.fromkeys(NAMES, _no_function))
         self.included: dict[Path, Document] = {}
+        # Those of the documents that write files.
+        self.saving: set[Path] = set()
         self._envelopes: dict[str, Mapping[str, Json]] = {}
         self._answers: dict[str, Mapping[str, Mapping[str, Json]]] = {}
         self.linter = Linter(catalogue)
@@ -97,6 +100,8 @@ def check(document: Document, rules: Rules) -> list[Problem]:
 
 
 def _check(document: Document, rules: Rules, chain: tuple[Path, ...]) -> None:
+    if chain and saves(document.text):
+        rules.saving.add(chain[-1])
     # A key that stands twice, or a strange tag, leaves enough to find the other mistakes by.
     if document.data is not None or not document.broken:
         _Playbook(document, rules, chain).check()
@@ -133,7 +138,7 @@ class _Playbook:
         includes = IncludeChecker(
             rules, self.notes, chain, lambda inner, through: _check(inner, rules, through)
         )
-        self.steps = StepChecker(rules, self.notes, includes)
+        self.steps = StepChecker(rules, self.notes, includes, Tables(self.notes, rules, chain))
 
     def check(self) -> None:
         """Note every problem in the document."""

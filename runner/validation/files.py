@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.templating.functions import row_reader
-
 
 def file_trouble(folder: Path, name: str, root: Path | None = None) -> tuple[str, str] | None:
     """Why a file named in a playbook cannot be read: message and hint; `None` where it can.
@@ -27,8 +25,3 @@ def file_trouble(folder: Path, name: str, root: Path | None = None) -> tuple[str
     if not exists:
         return f"there is no file '{name}'", f"it is looked for in {folder}"
     return None
-
-
-def columns(folder: Path, name: str, delimiter: str) -> list[str]:
-    """The columns of a CSV file that is there. Raises ValueError where it is no such file."""
-    return row_reader(folder, Path(folder.anchor))(name, delimiter).columns

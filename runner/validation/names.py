@@ -19,6 +19,7 @@ ENVELOPE_FIELDS = (
     "status", "success", "skipped", "data", "count", "error", "attempts", "started_at",
     "duration_ms",
 )  # fmt: skip
+_LONGEST = 60  # characters of a name that are shown
 _RUN: dict[str, Json] = {"id": {}, "started_at": {}}
 _TRACKER: dict[str, Json] = {"name": {}, "url": {}}
 
@@ -56,7 +57,7 @@ class Names(NamedTuple):
 
     `steps` are those that have run before this place, `sites` all those of the playbook;
     `guarded` names the steps that a `when` around this place asks about, `around` the step that
-    this place is in and the blocks around it.
+    this place is in and the blocks around it. `maybe` is set below a `when`.
     """
 
     roots: Mapping[str, Schema]
@@ -65,6 +66,7 @@ class Names(NamedTuple):
     block: Trail = ()
     guarded: frozenset[str] = frozenset()
     around: frozenset[str] = frozenset()
+    maybe: bool = False
 
     def declare(self, name: str, schema: Schema, uncertain: str = "") -> None:
         """Note that a step has run: what comes after may refer to it."""
@@ -85,7 +87,7 @@ class Names(NamedTuple):
     def guarding(self, references: Iterable[Reference]) -> Names:
         """The same, below a condition with these references."""
         asked = {str(r.keys[0]) for r in references if r.root == "steps" and r.keys}
-        return self._replace(guarded=self.guarded | asked) if asked else self
+        return self._replace(guarded=self.guarded | asked, maybe=True)
 
     def unsure(self, reason: str) -> Names:
         """The same, where none of the steps so far is sure to have run."""
@@ -266,8 +268,9 @@ def _not_a_mapping(shown: str, key: str, kinds: list[str]) -> Trouble:
 
 
 def _no_such_field(shown: str, key: str, schema: Schema) -> Trouble:
-    properties, file = schema["properties"], schema.get("x-columns")
-    known = list(properties)
+    properties, (file, *columns) = schema["properties"], schema.get("x-columns", [""])
+    known = [name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
+             for name in columns or properties]  # fmt: skip
     near, meant = nearest(key, known), _below(properties, shown, key)
     if meant:
         hint = f"did you mean {meant}?"

@@ -11,7 +11,6 @@ from runner.playbook import Document, Trail
 from runner.shapes import Mismatch, Shape
 from runner.templating import Reference, TemplateError, Templates, split_text
 from runner.templating.functions import FILE_READERS
-from runner.templating.quick import named_rows
 from runner.templating.text import (
     MAYBE_BARE,
     OPEN,
@@ -21,12 +20,11 @@ from runner.templating.text import (
     without_braces,
     without_dollar,
 )
-from runner.validation.files import columns, file_trouble
-from runner.validation.names import Names, Schema
+from runner.validation.files import file_trouble
+from runner.validation.names import Names
 
 # A function that reads a file, and the name of that where it is written out.
 _FILE = re.compile(rf"\b(?:{'|'.join(FILE_READERS)})\(\s*(['\"])([^'\"\\]+)\1")
-_CELL = {"type": "string"}
 _SAVES = re.compile(r"\bsave\b")
 _CODES = {"additionalProperties": "02", "required": "03"}
 
@@ -215,25 +213,6 @@ class Notes:
                 # No error: it may be made before the run, or by another playbook that saves it.
                 self.add("KP214", *trouble, path=path, offset=at, length=length,
                          severity=Severity.WARNING)  # fmt: skip
-
-    def rows(self, source: str, path: Trail) -> Schema:
-        """The schema of what `csv(…)` gives, as far as its file is there; note what is wrong in it.
-
-        A file that the playbook may save itself is not looked at.
-        """
-        named, folder = named_rows(source), self.folder
-        if named is None or folder is None or _SAVES.search(self.document.text):
-            return {}
-        name, delimiter = named
-        if file_trouble(folder, name, Path(folder.anchor)):
-            return {}  # which is noted already
-        try:
-            found = columns(folder, name, delimiter)
-        except ValueError as error:
-            self.add("KP214", str(error), "correct the file", path=path)
-            return {}
-        row = {"type": "object", "properties": dict.fromkeys(found, _CELL), "x-columns": name}
-        return {"type": "array", "items": row}
 
     def _without_dollar(self, text: str, path: Trail, names: Names) -> None:
         """`{{ inputs.x }}` that names something of ours was meant as an expression."""

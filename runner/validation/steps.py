@@ -15,6 +15,7 @@ from runner.validation.includes import IncludeChecker
 from runner.validation.names import Names, Schema, Site, closed, looped
 from runner.validation.notes import Notes
 from runner.validation.saving import check_save
+from runner.validation.tables import Tables
 
 if TYPE_CHECKING:
     from runner.validation.checker import Rules
@@ -67,11 +68,14 @@ def _collect(steps: Json, trail: Trail, block: str, notes: Notes, sites: dict[st
 class StepChecker:
     """Checks the steps of one document, in order, each with the names that hold there."""
 
-    def __init__(self, rules: Rules, notes: Notes, includes: IncludeChecker) -> None:
+    def __init__(
+        self, rules: Rules, notes: Notes, includes: IncludeChecker, tables: Tables
+    ) -> None:
         self._rules = rules
         self._notes = notes
         self._calls = CallChecker(rules, notes)
         self._includes = includes
+        self._tables = tables
 
     def check(self, steps: Json, trail: Trail, names: Names) -> None:
         """Note what is wrong with each of the steps; declare their names as they come."""
@@ -139,7 +143,7 @@ class StepChecker:
         items, path = step["for_each"], (*trail, "for_each")
         self._notes.expressions(items, path, names)
         self._notes.expressions(step.get("concurrency"), (*trail, "concurrency"), names)
-        schema = self._item_schema(items, path, names)
+        schema = self._item_schema(items, path, names, maybe=names.maybe or "when" in step)
         name = step.get("as", "item")
         if not isinstance(name, str):  # which is noted already
             return names.with_roots({"item": schema, "index": {"type": "integer"}})
@@ -154,7 +158,7 @@ class StepChecker:
             )
         return names.with_roots({name: schema, "index": {"type": "integer"}})
 
-    def _item_schema(self, items: Json, path: Trail, names: Names) -> Schema:
+    def _item_schema(self, items: Json, path: Trail, names: Names, *, maybe: bool) -> Schema:
         if isinstance(items, list):
             return _literal_schema(items)
         if not isinstance(items, str) or not is_whole(items):
@@ -165,7 +169,9 @@ class StepChecker:
                 )  # fmt: skip
             return {}
         reference = self._path(items)
-        schema = names.schema_of(reference) if reference else self._rows(items, path, names)
+        source = split_text(items)[0].text
+        table = self._tables.rows(source, path, names, maybe=maybe)
+        schema = names.schema_of(reference) if reference else table
         kinds = schema.get("type", [])
         kinds = [kinds] if isinstance(kinds, str) else kinds
         if reference and kinds and "array" not in kinds:
@@ -178,12 +184,6 @@ class StepChecker:
             )
         found: Schema = schema.get("items", {})
         return found
-
-    def _rows(self, text: str, path: Trail, names: Names) -> Schema:
-        """The schema of the rows that an expression gives, where it is nothing but `csv(…)`."""
-        if "csv" in names.roots:  # somebody's item
-            return {}
-        return self._notes.rows(split_text(text)[0].text, path)
 
     def _path(self, text: str) -> Reference | None:
         """The reference that an expression is, where it is nothing but one."""

@@ -1,0 +1,74 @@
+"""CSV files that loops name: what is wrong in them, and their columns, before anything is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.model import Json, Severity
+from runner.playbook import Trail
+from runner.templating.functions import row_reader
+from runner.templating.quick import named_rows
+from runner.validation.files import file_trouble
+from runner.validation.names import Names, Schema
+from runner.validation.notes import Notes
+
+if TYPE_CHECKING:
+    from runner.validation.checker import Rules
+
+# The key of a step that writes a file.
+_SAVES = re.compile(r"""(?:^|[\s{,"'-])save["']?\s*:""", re.MULTILINE)
+# What an expression asks for before it uses it: `row.geo is defined`, `'geo' in row`.
+_ASKED = re.compile(
+    r"""[.](\w+)\s+is\s+(?:not\s+)?defined|\[?["'](\w+)["'](?:\]\s+is|\s+(?:not\s+)?in)\s""",
+    re.ASCII,
+)
+
+
+def saves(text: str) -> bool:
+    """Whether a playbook writes files, as far as its text tells."""
+    return _SAVES.search(text) is not None
+
+
+class Tables:
+    """The CSV files of one document; `chain` are the files that led to it, itself the last."""
+
+    def __init__(self, notes: Notes, rules: Rules, chain: tuple[Path, ...]) -> None:
+        self._notes = notes
+        self._rules = rules
+        self._chain = chain
+        self._root = chain[0].parent if chain else notes.folder
+
+    def rows(self, source: str, path: Trail, names: Names, *, maybe: bool) -> Schema:
+        """The schema of what `csv(…)` gives, where its file is there; note what is wrong in it.
+
+        A file that the run itself may write is not looked at, nor one that lies outside the folder
+        of the playbook that was started. What may not be read at all is no error.
+        """
+        named, folder, root = named_rows(source), self._notes.folder, self._root
+        if named is None or folder is None or root is None or "csv" in names.roots:
+            return {}
+        name, delimiter = named
+        if file_trouble(folder, name, root) or self._may_be_written():
+            return {}
+        try:
+            columns = row_reader(folder, root)(name, delimiter).columns
+        except ValueError as error:
+            hint = "correct the file"
+            if delimiter == ",":
+                hint += f", or name its delimiter: csv('{name}', ';')"
+            severity = Severity.WARNING if maybe else Severity.ERROR
+            self._notes.add("KP214", str(error), hint, path=path, severity=severity)
+            return {}
+        asked = {a or b for a, b in _ASKED.findall(self._notes.document.text)}
+        properties: Mapping[str, Json] = {column: {} for column in (*columns, *sorted(asked))}
+        row = {"type": "object", "properties": properties, "x-columns": [name, *columns]}
+        return {"type": "array", "items": row}
+
+    def _may_be_written(self) -> bool:
+        """Whether this playbook, one that includes it or one that was included before saves."""
+        saving = self._rules.saving
+        own = self._notes.document.text
+        return saves(own) or not saving.isdisjoint((*self._chain, *self._rules.included))

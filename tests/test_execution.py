@@ -474,6 +474,38 @@ outputs:
     assert skipped.only["skipped"] == "when: inputs.go is false"
 
 
+def test_what_a_block_gives_is_all_of_it(run_playbook: Run, start: Start) -> None:
+    """Loops and blocks inside of it, however deep, though nothing names them one by one."""
+    text = """
+version: 1
+steps:
+  - name: outer
+    steps:
+      - {name: numbers, for_each: [1, 2], set: {n: "${{ item }}"}}
+      - name: inner
+        for_each: [a, b]
+        as: letter
+        steps:
+          - {name: deep, for_each: [3, 4, 5], set: {n: "${{ letter }}${{ item }}"}}
+      - name: nested
+        steps:
+          - {name: calls, for_each: [1, 1], resource: offer, operation: get, id: "${{ item }}"}
+  - name: unused
+    steps: [{name: unread, for_each: [1], set: {n: 1}}]
+outputs:
+  numbers: ${{ steps.outer.steps.numbers.results | pluck('values.n') }}
+  deep: "${{ steps.outer.steps.inner.results | pluck('steps.deep.results') | flatten
+           | pluck('values.n') }}"
+  calls: ${{ steps.outer.steps.nested.steps.calls.results | pluck('data.name') }}
+"""
+    ran = run_playbook(text, tracker=start(seed={"offers": [{"id": 1, "name": "Tea"}]}))
+    assert ran.summary.outputs == {
+        "numbers": [1, 2],
+        "deep": ["a3", "a4", "a5", "b3", "b4", "b5"],
+        "calls": ["Tea", "Tea"],
+    }
+
+
 def test_block_stops_inside(run_playbook: Run) -> None:
     """A failure inside a block ends the block, and the run goes on where the block says so."""
     ran = run_playbook(

@@ -135,9 +135,7 @@ class _Playbook:
 
     # -- steps ----------------------------------------------------------------------------------
 
-    def _list(
-        self, steps: Sequence[Step], scope: Scope, outer: At, *, keep_all: bool = False
-    ) -> bool | None:
+    def _list(self, steps: Sequence[Step], scope: Scope, outer: At) -> bool | None:
         """Run steps in order, up to one that fails and does not say to go on."""
         outcomes: set[bool | None] = set()
         for step in steps:
@@ -146,7 +144,7 @@ class _Playbook:
                 outcomes.add(None)
                 break
             value = self._step(step, scope, outer.step(step.label))
-            if step.name and (keep_all or self._plan.keeps(step.name)):
+            if step.name and self._plan.keeps(step.name):
                 scope["steps"][step.name] = value
             outcomes.add(value["success"])
             if value["success"] is not True and step.on_error == "stop":
@@ -300,10 +298,9 @@ class _Playbook:
 
     def _block(self, step: Step, block: Block, scope: Scope, at: At) -> Value:
         inner = {**scope, "steps": dict(scope["steps"])}
-        keep_all = self._plan.keeps(step.name)
-        success = self._list(block.steps, inner, at, keep_all=keep_all)
+        success = self._list(block.steps, inner, at)
         own = {s.name: inner["steps"][s.name] for s in block.steps if s.name in inner["steps"]}
-        return {"steps": own if keep_all else {}, **outcome(success)}
+        return {"steps": own if self._plan.keeps(step.name) else {}, **outcome(success)}
 
     def _include(self, work: Include, scope: Scope, at: At) -> Value:
         given = given_inputs(work, self._dry.value(work.inputs, scope, "inputs"), self._outside)

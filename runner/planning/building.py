@@ -24,6 +24,7 @@ from runner.planning.plan import (
     Step,
     Until,
     Work,
+    kept_names,
 )
 from runner.playbook import Document, Map, Trail, read
 from runner.shapes import Shape
@@ -64,26 +65,23 @@ def _plan(
     templates = Templates(functions, row_reader(document.folder, root))
     builder = _Builder(document, rules, templates, started, root)
     data = document.data
+    steps = builder.steps(data["steps"], ("steps",))
+    last = builder.steps(data.get("finally") or [], ("finally",))
+    variables, outputs = builder.renderers(data.get("vars")), builder.renderers(data.get("outputs"))
     return Plan(
         name=str(data.get("name") or document.file),
         file=document.file,
         fingerprint=document.fingerprint(),
-        steps=builder.steps(data["steps"], ("steps",)),
-        last=builder.steps(data.get("finally") or [], ("finally",)),
+        steps=steps,
+        last=last,
         inputs=inputs,
-        variables=builder.renderers(data.get("vars")),
-        outputs=builder.renderers(data.get("outputs")),
+        variables=variables,
+        outputs=outputs,
         started=started,
-        kept=frozenset(_referenced(templates)),
+        kept=kept_names(templates.references(), (*steps, *last)),
         document=document,
         templates=templates,
     )
-
-
-def _referenced(templates: Templates) -> Iterable[str]:
-    for reference in templates.references():
-        if reference.root == "steps":
-            yield str(reference.keys[0]) if reference.keys else "*"
 
 
 class _Builder:

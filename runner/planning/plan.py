@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from runner.inputs import Inputs
 from runner.model import Effect, Json, Place
 from runner.playbook import Document, fingerprint
 from runner.shapes import Shape
-from runner.templating import Expression, Renderer, Templates
+from runner.templating import Expression, Reference, Renderer, Templates
 from runner.wire import Convert
 
 
@@ -132,7 +132,7 @@ class Plan:
     """A playbook that can run: its steps in order, its inputs, its vars still to be computed.
 
     `started` is when the run began, which `today()` and its like go by. `kept` names the steps
-    that something refers to, so that what they gave must be kept; `*` stands for all.
+    whose results are needed later (`kept_names`); `*` stands for all.
     """
 
     name: str
@@ -151,6 +151,25 @@ class Plan:
     def keeps(self, name: str | None) -> bool:
         """Whether what the step of that name gives is needed later."""
         return name is not None and (name in self.kept or "*" in self.kept)
+
+
+def kept_names(references: Iterable[Reference], steps: Sequence[Step]) -> frozenset[str]:
+    """The names of the steps that something refers to, and of those inside of them.
+
+    What a block gives is what its steps give, however deep, so that all of it is kept.
+    """
+    named = (reference for reference in references if reference.root == "steps")
+    kept = {str(reference.keys[0]) if reference.keys else "*" for reference in named}
+    _add_inside(steps, kept, inside=False)
+    return frozenset(kept)
+
+
+def _add_inside(steps: Sequence[Step], kept: set[str], *, inside: bool) -> None:
+    for step in steps:
+        if inside and step.name:
+            kept.add(step.name)
+        if isinstance(step.work, Block):
+            _add_inside(step.work.steps, kept, inside=inside or step.name in kept)
 
 
 def destroys(work: Work) -> int:

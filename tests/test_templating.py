@@ -164,7 +164,7 @@ def test_data_is_rendered_throughout() -> None:
         ("${{ 'x' ~ inputs.empty }}", "null is no text"),
         ("${{ inputs.empty | lower }}", "null is no text"),
         ("${{ inputs.list | upper }}", "a list of 2 is no text"),
-        ("${{ inputs.list | map('string') ~ '' }}", "a list is no text"),
+        ("${{ inputs.list | map('string') ~ '' }}", "a list of 2 is no text"),
         ("${{ [none] | join }}", "null is no text"),
         ("${{ '%s' | format(none) }}", "format takes texts and numbers, not null"),
         ("${{ {none: 1} }}", "a key of a mapping must be text"),
@@ -543,6 +543,11 @@ def test_filters(name: str) -> None:
     source, value = EXAMPLES[name]
     assert re.search(rf"\| {name}\b", source)
     assert run(source, rows=ROWS) == value
+    if isinstance(value, list):  # then it is one wherever it goes
+        assert run(f"({source}) | length", rows=ROWS) == len(value)
+        assert run(f"({source}) + [9]", rows=ROWS) == [*value, 9]
+        assert run(f"({source}) == same", rows=ROWS, same=value) is True
+        assert run(f"({source})[:1]", rows=ROWS) == value[:1]
 
 
 TESTS = {

@@ -202,9 +202,9 @@ class Sandbox(SandboxedEnvironment):
                 self.budget.charge_deep(*args, *options.values())
             value = run(*args, **options)
             if hasattr(value, "__next__"):
-                return counted(self.budget, value, LOOKUP_COST)
+                return _pairs(list(counted(self.budget, value, LOOKUP_COST)))
             self.budget.charge_made(value)
-            return value
+            return _pairs(value)
 
         # Jinja2 marks on the function itself whether it wants its environment.
         charged.__dict__.update(getattr(run, "__dict__", {}))
@@ -285,6 +285,13 @@ class _Bound:
         if isinstance(self._owner, str) and isinstance(value, list):
             self._budget.charge(self._budget.size(value))  # the parts are new texts
         return value
+
+
+def _pairs(value: Any) -> Any:
+    """What a filter gives, its pairs as lists: to be compared and added to as any list."""
+    if type(value) is list and value and isinstance(value[0], tuple):
+        return [list(pair) for pair in value]
+    return value
 
 
 def _is_index(argument: Any, length: int) -> bool:

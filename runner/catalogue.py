@@ -221,7 +221,13 @@ class Catalogue:
         if name not in self._inlined:
             if name not in self._types:
                 raise CatalogueError(f"the catalogue names an unknown type '{name}'")
-            self._inlined[name] = self._inline(self._types[name], (*seen, name))
+            made = self._inline(self._types[name], (*seen, name))
+            given = self._types.get(name.removesuffix("Write"), {}).get("properties", {})
+            # What the tracker gives and does not take, for who sends back what was read.
+            only = [key for key in given if key not in made.get("properties", {})]
+            if only and made.get("additionalProperties") is False:
+                made["x-given"] = only
+            self._inlined[name] = made
         return self._inlined[name]
 
 

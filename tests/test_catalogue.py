@@ -53,7 +53,7 @@ OPERATION_KEYS = {
 BODY_KEYWORDS = {
     "type", "description", "properties", "additionalProperties", "required", "items", "enum",
     "pattern", "default", "examples", "minimum", "maximum", "minLength", "x-sent-as",
-    "x-refers-to", "x-named-in", "x-replaces", "x-secret", "x-says",
+    "x-refers-to", "x-named-in", "x-replaces", "x-secret", "x-says", "x-given",
 }  # fmt: skip
 _CATALOGUE = Catalogue()
 OPERATIONS = [
@@ -421,3 +421,23 @@ def test_countries_are_complete():
 def test_bundled_folder_is_found_beside_the_package():
     """In a checkout the data lies at the top level."""
     assert bundled("schemas") == Path(__file__).parents[1] / "schemas"
+
+
+def test_what_is_read_inside_of_an_entity_may_go_back() -> None:
+    """A list that was read, changed and sent again: nothing that came with it is in the way."""
+    types = json.loads((bundled("schemas") / "types.json").read_text(encoding="utf-8"))
+    pairs = [(name, f"{name}Write") for name in types if f"{name}Write" in types]
+    nested = {
+        "streamFilter",
+        "trigger",
+        "streamLanding",
+        "streamOffer",
+        "placeholder",
+        "s2sPostback",
+    }
+    found = {
+        read: set(types[read]["properties"]) - set(types[write]["properties"])
+        for read, write in pairs
+        if read in nested
+    }
+    assert found == {name: set() for name in nested}

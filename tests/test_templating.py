@@ -508,6 +508,8 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "max": ("rows | max(attribute='id')", ROWS[0]),
     "merge": ("{'a': 1, 'b': 1} | merge({'b': 2})", {"a": 1, "b": 2}),
     "min": ("[3, 1] | min", 1),
+    "omit": ("{'a': 1, 'b': 2} | omit('b', 'c')", {"a": 1}),
+    "pick": ("[{'a': 1, 'b': 2}] | pick('b')", [{"b": 2}]),
     "pluck": ("rows | pluck('n.x')", [1, 2]),
     "random": ("[5] | random", 5),
     "reject": ("[1, 2] | reject('odd')", [2]),
@@ -548,6 +550,35 @@ def test_filters(name: str) -> None:
         assert run(f"({source}) + [9]", rows=ROWS) == [*value, 9]
         assert run(f"({source}) == same", rows=ROWS, same=value) is True
         assert run(f"({source})[:1]", rows=ROWS) == value[:1]
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("rows | where(nmae='DE')", "no item has 'nmae'; did you mean 'name'?"),
+        ("rows | where(id='1')", "'id' is a number in each item, and '1' is a text"),
+        ("rows | where(name=5)", "'name' is a text in each item, and 5 is a number"),
+        ("rows | one(id='1')", "'id' is a number in each item"),
+        ("rows | pick('nmae')", "pick: an item has no 'nmae'; did you mean 'name'?"),
+        ("5 | omit('a')", "a list of mappings, not a number"),
+        ("['a'] | pick('a')", "a list of mappings, not text"),
+    ],
+)
+def test_what_finds_nothing_for_sure_is_a_mistake(source: str, why: str) -> None:
+    """A field that no item has, or one of another kind: an empty list would hide it."""
+    rows = [{"id": 1, "name": "DE"}, {"id": 2, "name": "FR"}]
+    with pytest.raises(TemplateError, match=re.escape(why)):
+        run(source, rows=rows)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["rows | where(name='IT')", "rows | where(id=9)", "rows | where(note='x')",
+     "[] | where(any=1)", "rows | where(id=none)", "rows | where(id=true, name='DE')"],
+)  # fmt: skip
+def test_what_is_not_there_today_is_none(source: str) -> None:
+    """A value that no item has may be had by one tomorrow."""
+    assert run(source, rows=[{"id": 8, "name": "DE", "note": None}, {"id": 2, "name": "FR"}]) == []
 
 
 TESTS = {

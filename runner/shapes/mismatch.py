@@ -38,7 +38,8 @@ def translate(error: Any) -> Iterator[Mismatch]:
         known = list(error.schema.get("properties", {}))
         for key in value:
             if key not in known:
-                yield _unknown_key(trail, key, known, expected)
+                given = key in error.schema.get("x-given", ())
+                yield _unknown_key(trail, key, known, expected, given=given)
     elif error.validator == "required":
         missing = next((key for key in expected if f"'{key}'" in error.message), "")
         yield Mismatch(
@@ -72,9 +73,13 @@ def _unquote(kinds: list[str], value: Json) -> str:
     return f"take the quotes off, or add | {word} to the expression (values from CSV are text)"
 
 
-def _unknown_key(trail: Trail, key: str, known: list[str], expected: Json) -> Mismatch:
+def _unknown_key(
+    trail: Trail, key: str, known: list[str], expected: Json, *, given: bool
+) -> Mismatch:
     near = nearest(key, known)
     hint = f"did you mean '{near}'?" if near else _among(known)
+    if given:
+        hint = f"the tracker gives it and takes none: leave it out, or add | omit('{key}')"
     return Mismatch(
         (*trail, key), "additionalProperties", expected, f"unknown key '{key}'", hint, key=True
     )

@@ -10,7 +10,7 @@ from jinja2 import Undefined, pass_context, pass_environment
 from jinja2.filters import FILTERS
 
 from runner.templating.budget import CALL_COST, ITEM_COST, LOOKUP_COST
-from runner.templating.expressions import describe
+from runner.templating.expressions import describe, nearest
 from runner.templating.texts import MAX_TEXT, text_of, width_of
 
 MAX_BATCH = 100_000
@@ -73,8 +73,65 @@ def _flatten(environment: Any, value: Iterable[Any]) -> list[Any]:
 
 @pass_environment
 def _where(environment: Any, value: Iterable[Any], **wanted: Any) -> list[Any]:
-    """The items whose fields all equal what is wanted."""
-    return [item for item in value if _fits(environment, item, wanted)]
+    """The items whose fields all equal what is wanted.
+
+    Raises ValueError where none could: a field that no item has, or a text where all have numbers.
+    """
+    items = list(value)
+    found = [item for item in items if _fits(environment, item, wanted)]
+    if items and not found:
+        for key, content in wanted.items():
+            environment.budget.charge(CALL_COST * len(items))
+            _check_findable(items, key, content)
+    return found
+
+
+def _check_findable(items: list[Any], key: str, wanted: Any) -> None:
+    held = [item[key] for item in items if key in item]
+    if not held:
+        known = list(dict.fromkeys(str(name) for item in items[:100] for name in item))
+        near = nearest(key, known)
+        raise ValueError(f"no item has '{key}'" + (f"; did you mean '{near}'?" if near else ""))
+    kinds, kind = {_kind(part) for part in held if part is not None}, _kind(wanted)
+    if kind and len(kinds) == 1 and None not in kinds and kind not in kinds:
+        raise ValueError(f"'{key}' is a {kinds.pop()} in each item, and {wanted!r} is a {kind}")
+
+
+def _kind(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "text"
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+@pass_environment
+def _omit(environment: Any, value: Any, *names: str) -> Any:
+    """A mapping without these fields, or a list of mappings, each without them."""
+    return _each(environment, value, lambda item: {k: v for k, v in item.items() if k not in names})
+
+
+@pass_environment
+def _pick(environment: Any, value: Any, *names: str) -> Any:
+    """A mapping with these fields alone, or a list of such; each field must be there."""
+
+    def picked(item: Mapping[str, Any]) -> dict[str, Any]:
+        for name in names:
+            if name not in item:
+                near = nearest(str(name), list(item))
+                hint = f"; did you mean '{near}'?" if near else ""
+                raise ValueError(f"pick: an item has no '{name}'{hint}")
+        return {name: item[name] for name in names}
+
+    return _each(environment, value, picked)
+
+
+def _each(environment: Any, value: Any, change: Callable[[Any], Any]) -> Any:
+    items = value if isinstance(value, list) else [value]
+    environment.budget.charge(CALL_COST * len(items))
+    for item in items:
+        if not isinstance(item, Mapping):
+            raise TypeError(f"this takes a mapping, or a list of mappings, not {describe(item)}")
+    found = [change(item) for item in items]
+    return found if isinstance(value, list) else found[0]
 
 
 @pass_environment
@@ -200,6 +257,8 @@ LIST_FILTERS: dict[str, Callable[..., Any]] = {
     "one": _one,
     "random": _random,
     "min": _keyed("min", 1),
+    "omit": _omit,
+    "pick": _pick,
     "pluck": _pluck,
     "replace_where": _replace_where,
     "round": _round,

@@ -15,12 +15,15 @@ from runner.emulator.state import Row, State
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """One nested array: its item's fields, and the field by which an item is known again."""
+    """One nested array: its item's fields, and the field by which an item is known again.
+
+    The official specification gives times to the ties to offers and landings alone (`is_tie`).
+    """
 
     name: str
     fields: tuple[Field, ...]
     known_by: str
-    collapses: bool = False
+    is_tie: bool = False
 
     @property
     def series(self) -> str:
@@ -31,10 +34,8 @@ class Nested:
 _SHARED = (integer("share", 0, required=True), choice("state", "active", "active", "disabled"))
 
 NESTED = (
-    Nested("offers", (integer("offer_id", required=True), *_SHARED), "offer_id", collapses=True),
-    Nested(
-        "landings", (integer("landing_id", required=True), *_SHARED), "landing_id", collapses=True
-    ),
+    Nested("offers", (integer("offer_id", required=True), *_SHARED), "offer_id", is_tie=True),
+    Nested("landings", (integer("landing_id", required=True), *_SHARED), "landing_id", is_tie=True),
     Nested(
         "filters",
         (
@@ -103,7 +104,7 @@ def _read_items(nested: Nested, given: Any) -> list[Row]:
             nested.name, f"{fields.label(nested.name)} must be an array of objects"
         )
     items = [_read_item(nested, item) for item in given or []]
-    if nested.collapses:
+    if nested.is_tie:
         # The last of two wins, in the place of the first.
         items = list({item[nested.known_by]: item for item in items}.values())
     return items
@@ -131,10 +132,11 @@ def _numbered(
     state: State, nested: Nested, item: Row, stream_id: int, before: Mapping[Any, Row]
 ) -> Row:
     known = before.get(item.get(nested.known_by))
+    changed = {"updated_at": state.now()} if nested.is_tie else {}
     if known is not None:
-        return {**known, **item, "id": known["id"], "updated_at": state.now()}
-    dates = {"created_at": state.now(), "updated_at": state.now()}
-    return {**item, "id": state.count(nested.series), "stream_id": stream_id, **dates}
+        return {**known, **item, "id": known["id"], **changed}
+    made = {"created_at": state.now(), **changed} if nested.is_tie else {}
+    return {**item, "id": state.count(nested.series), "stream_id": stream_id, **made}
 
 
 def copy_nested(state: State, stream: Row, stream_id: int) -> Row:

@@ -43,6 +43,7 @@ def resolve(
     """
     declared = declared or {}
     trouble = [_unknown(name, declared) for name in [*texts, *values] if name not in declared]
+    secret = not trouble
     found: dict[str, Json] = {}
     hidden: list[str] = []
     for name, raw in declared.items():
@@ -51,13 +52,17 @@ def resolve(
             value = found[name] = _value(name, spec, texts, values, environ, secrets)
         except _InputError as error:
             trouble.append(str(error))
+            secret = secret and bool(spec.get("secret"))
             continue
         if spec.get("secret"):
             hidden += _texts(value)
     if trouble:
         raise RunnerError(
             "; ".join(trouble),
-            "give inputs with --input NAME=VALUE or --inputs FILE",
+            "give a secret with --inputs FILE (- reads standard input) or its variable, "
+            "or type it at a terminal"
+            if secret
+            else "give inputs with --input NAME=VALUE or --inputs FILE",
             code=ExitCode.USAGE,
         )
     return Inputs(found, tuple(hidden))
@@ -159,7 +164,8 @@ def _read_text(name: str, spec: Mapping[str, Any], text: str) -> Json:
     if kind in {"integer", "number", "boolean"} or isinstance(value, list | dict):
         return value
     if kind == "array" and not text.lstrip().startswith(("[", "{")):
-        return [part.strip() for part in text.split(",") if part.strip()]
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        return parts if spec.get("items", "string") == "string" else [*map(_json_or_text, parts)]
     raise _InputError(f"the input '{name}' must be JSON, an {kind}")
 
 
@@ -182,6 +188,14 @@ def _checked(name: str, spec: Mapping[str, Any], value: Json) -> Json:
     if spec.get("type") and not Shape({"type": spec["type"]}).fits(value):
         how = _WRITTEN.get(spec["type"], "")
         raise _InputError(f"the input '{name}' must be of type {spec['type']}, and is {shown}{how}")
+    kind = spec.get("items")
+    if kind and isinstance(value, list):
+        odd = next((item for item in value if not Shape({"type": kind}).fits(item)), None)
+        if odd is not None or None in value:
+            shown = "one is not" if spec.get("secret") else f"one is {describe(odd)}"
+            raise _InputError(
+                f"the items of the input '{name}' must be of type {kind}, and {shown}"
+            )
     if spec.get("enum") and value not in spec["enum"]:
         allowed = ", ".join(map(str, spec["enum"]))
         raise _InputError(f"the input '{name}' must be one of {allowed}")

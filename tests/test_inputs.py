@@ -20,12 +20,19 @@ def give(declared: Any, **given: Mapping[str, Any]) -> Inputs:
     return resolve(declared, **{**sources, **given})
 
 
-def refused(declared: Any, **given: Mapping[str, Any]) -> str:
+HINT = "give inputs with --input NAME=VALUE or --inputs FILE"
+
+
+def refused(declared: Any, hint: str = HINT, **given: Mapping[str, Any]) -> str:
     with pytest.raises(RunnerError) as caught:
         give(declared, **given)
     assert caught.value.code is ExitCode.USAGE
-    assert caught.value.hint == "give inputs with --input NAME=VALUE or --inputs FILE"
+    assert caught.value.hint.startswith(hint)
     return str(caught.value)
+
+
+def _secret(declared: Any, **given: Mapping[str, Any]) -> str:
+    return refused(declared, "give a secret with", **given)
 
 
 # -- where values come from -----------------------------------------------------------------------
@@ -164,6 +171,29 @@ def test_values_that_fit() -> None:
     assert give(spec, texts={"a": "AT"}).values == {"a": "AT"}
 
 
+@pytest.mark.parametrize(
+    ("items", "text", "value"),
+    [("integer", "1, 2", [1, 2]), ("number", "1.5", [1.5]), ("boolean", "true,false", [True, False]),
+     ("string", "1,2", ["1", "2"]), ("integer", "[3]", [3])],
+)  # fmt: skip
+def test_items_are_read_as_declared(items: str, text: str, value: Any) -> None:
+    """Ids that are typed one after the other are numbers, where that is said."""
+    declared = {"a": {"type": "array", "items": items}}
+    assert give(declared, texts={"a": text}).values == {"a": value}
+    assert give(declared, values={"a": value}).values == {"a": value}
+
+
+@pytest.mark.parametrize("given", [{"texts": {"a": "1,x"}}, {"values": {"a": [1, "x"]}}])
+def test_items_that_do_not_fit(given: Any) -> None:
+    """Which kind they must be is said, and what one of them is."""
+    spec = {"type": "array", "items": "integer"}
+    assert refused({"a": spec}, **given).endswith("must be of type integer, and one is text")
+    secret = refused(
+        {"a": {**spec, "secret": True}}, values={"a": ["x"]}, hint="give a secret with"
+    )
+    assert secret.endswith("and one is not")
+
+
 def test_null() -> None:
     """Null is no value: only an input that nobody must give may have it, from a file or as typed."""
     needed, free = {"type": "integer"}, {"type": "integer", "required": False}
@@ -223,7 +253,7 @@ def test_secret_defaults_are_hidden() -> None:
 
 def test_secrets_never_come_from_the_command_line() -> None:
     """A secret on the command line is refused, and not repeated in the message."""
-    message = refused({"a": {"secret": True, "env": "A"}}, texts={"a": "s3cret"})
+    message = _secret({"a": {"secret": True, "env": "A"}}, texts={"a": "s3cret"})
     assert "may not stand on the command line" in message
     assert message.endswith(": set A")
     assert "s3cret" not in message
@@ -232,11 +262,11 @@ def test_secrets_never_come_from_the_command_line() -> None:
 def test_messages_hide_secrets() -> None:
     """What is wrong with a secret is told without what kind of value it is."""
     spec = {"a": {"secret": True, "type": "integer"}}
-    assert refused(spec, secrets={"a": "s3cret"}) == (
+    assert _secret(spec, secrets={"a": "s3cret"}) == (
         "the input 'a' must be of type integer, and is a value"
     )
     enum = {"a": {"secret": True, "enum": ["x", "y"]}}
-    assert "s3cret" not in refused(enum, values={"a": "s3cret"})
+    assert "s3cret" not in _secret(enum, values={"a": "s3cret"})
 
 
 def test_missing_secrets() -> None:

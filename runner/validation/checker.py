@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
@@ -208,10 +209,34 @@ class _Playbook:
                 path=(*trail, "default"),
                 key=True,
             )
-        if kind is not None and raw.get("default") is not None:
-            wanted = {"type": [kind, "null"]}
-            self.notes.mismatches(Shape(wanted), raw["default"], (*trail, "default"))
-        return {"type": [kind, "null"]} if kind else {}
+        schema: dict[str, Json] = {"type": [kind, "null"]} if kind else {}
+        if "items" in raw and kind != "array":
+            self.notes.add(
+                "KP217",
+                "'items' does nothing without type: array",
+                "add it, or take items out",
+                path=(*trail, "items"),
+                key=True,
+            )
+        elif "items" in raw:
+            schema["items"] = {"type": raw["items"]}
+        if raw.get("default") is not None:
+            narrow = {key: raw[key] for key in ("enum", "pattern") if key in raw}
+            if self._is_pattern(raw.get("pattern"), (*trail, "pattern")):
+                shape = Shape({**schema, **narrow})
+                self.notes.mismatches(shape, raw["default"], (*trail, "default"))
+        else:
+            self._is_pattern(raw.get("pattern"), (*trail, "pattern"))
+        return schema
+
+    def _is_pattern(self, pattern: str | None, path: Trail) -> bool:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            message = f"this is no regular expression: {error}"
+            self.notes.add("KP204", message, "correct it, or take it out", path=path)
+            return False
+        return True
 
     def _name(self, name: str, trail: Trail) -> None:
         if not (name.isascii() and name.isidentifier()):

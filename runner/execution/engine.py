@@ -34,9 +34,8 @@ from runner.templating import Renderer, Unknown, UnknownError, told
 
 
 def run(plan: Plan, outside: Outside, run_id: str, overlap: Overlap = ONE_BY_ONE) -> Summary:
-    """Run a plan; each event goes out at once.
+    """Run a plan, its steps one by one or as `overlap` allows; each event goes out at once.
 
-    Its steps come one after the other, or as `overlap` allows.
     Failures of steps are envelopes and counted in the summary, and so is what breaks the run off:
     the calls under way are ended then, and the summary's `crash` is the reason. Raises RunnerError
     where the run's tracker cannot be found.
@@ -117,6 +116,14 @@ class _Playbook:
     def _is_stopping(self) -> bool:
         return self._outside.stopping() and not self._tally.shielded
 
+    def _goes_on(self, step: Step, value: Value) -> bool:
+        """Whether what comes after a step is run: it succeeded, or says that it need not.
+
+        Once more was about to be destroyed than may be, only `finally` goes on.
+        """
+        limited = self._tally.summary.would_destroy is not None and not self._tally.shielded
+        return value["success"] is True or (step.on_error == "continue" and not limited)
+
     def _compute_vars(self) -> None:
         for name, renderer in self._plan.variables.items():
             self._scope["vars"][name] = self._own(renderer, f"vars.{name}")
@@ -147,7 +154,7 @@ class _Playbook:
             if step.name and self._plan.keeps(step.name):
                 scope["steps"][step.name] = value
             outcomes.add(value["success"])
-            if value["success"] is not True and step.on_error == "stop":
+            if not self._goes_on(step, value):
                 break
         return all_of(outcomes)
 
@@ -171,7 +178,7 @@ class _Playbook:
             if self._plan.keeps(step.name):
                 self._scope["steps"][step.name] = value
             outcomes.add(value["success"])
-            return value["success"] is True or step.on_error == "continue"
+            return self._goes_on(step, value)
 
         try:
             in_order(len(steps), overlap, work)
@@ -227,7 +234,7 @@ class _Playbook:
             if kept:
                 results[index] = value
             outcomes.add(value["success"])
-            return value["success"] is True or step.on_error == "continue"
+            return self._goes_on(step, value)
 
         self._tally.emit(LoopStarted(at.key, len(items), workers))
         each(len(items), workers, work)

@@ -191,8 +191,12 @@ def test_once_while_waiting_for_a_condition(scene: Scene) -> None:
     scene.await_calls(1)
     child.signal(signal.SIGTERM)
     assert child.wait().code == 130
-    assert scene.outcomes == [("wait", False, "interrupted")]
+    assert scene.outcomes == [("wait", False, "until")]
     assert len(calls(scene.tracker)) == 1
+    said = child.said()
+    assert "after 1 attempt " in said
+    assert "the run was asked to stop meanwhile" in said
+    assert "nothing was sent" not in said
 
 
 def test_once_while_waiting_to_try_again(scene: Scene) -> None:

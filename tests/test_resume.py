@@ -413,6 +413,24 @@ steps:
     assert it.new_calls() == ["PUT /campaigns/1"]
 
 
+def test_what_was_waited_for_in_vain_is_waited_for_again(place: Make) -> None:
+    """The call of an `until` that did not hold is made again, and the run does not pass it over."""
+    it = place()
+    text = (
+        HEAD
+        + """
+steps:
+  - {name: made, resource: campaign, operation: create, body: {name: N, alias: n}}
+  - {name: waits, resource: campaign, operation: update, id: 1, body: {notes: new},
+     until: "${{ data.notes == 'old' }}", every: 1ms, attempts: 2}
+"""
+    )
+    it.first(text, 1, Fault("delay", match="nothing"))
+    assert it.resume().code == 1
+    assert it.new_calls() == ["PUT /campaigns/1"] * 2
+    assert [e["error"] and e["error"]["type"] for e in it.report] == [None, "until", "until"]
+
+
 def test_a_condition_asked_again_shows_no_marks(place: Make) -> None:
     """What an answer hid is hidden as before where its condition is asked once more."""
     it = place()

@@ -202,7 +202,7 @@ class Caller:
         def send() -> None:
             tries = 0
             lost = call.operation.repeatable and envelope.get("settled") == "sent again"
-            while self._may_leave(tries):
+            while self._may_leave(envelope["attempts"]):
                 tries += 1
                 _note(envelope, _UNDER_WAY)
                 envelope["attempts"] += 1
@@ -268,21 +268,22 @@ class Caller:
         if until is None:
             return
         every = render_seconds(until.every, scope, "every")
+        hint = "raise attempts or every, or look at what holds it up"
         for attempt in range(until.attempts):
             if holds(until.condition, {**scope, **answer(envelope)}):
                 return
             if attempt < until.attempts - 1:
                 self._sleep(every)
+                if self._is_stopping():
+                    self._tally.summary.interrupted = True
+                    hint = "the run was asked to stop meanwhile; it can be resumed"
+                    break
                 again()
                 if not envelope["success"]:
                     return
         said = self._after.false(until.condition, {**scope, **answer(envelope)})
-        fail_call(
-            envelope,
-            "until",
-            f"after {until.attempts} attempts {said}",
-            "raise attempts or every, or look at what holds it up",
-        )
+        attempts = f"{attempt + 1} attempt{'s' if attempt else ''}"
+        fail_call(envelope, "until", f"after {attempts} {said}", hint)
 
 
 def _check_digest(key: str, then: str, now: str) -> None:

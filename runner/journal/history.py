@@ -16,7 +16,8 @@ from runner.errors import RunnerError
 from runner.model import Json
 
 # Failures of a call that itself succeeded: it is not sent again, its conditions are asked again.
-_AFTER_THE_CALL = frozenset({"expectation", "until", "save"})
+# Not so `until`, which asks for the call to be made again until it holds.
+_AFTER_THE_CALL = frozenset({"expectation", "save"})
 
 Trail = tuple[str | int, ...]
 

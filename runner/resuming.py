@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from runner.answers import judge
 from runner.catalogue import Catalogue, Operation
@@ -25,6 +25,7 @@ from runner.wire import build_path
 Trail = tuple[str | int, ...]
 
 _NAME = "name"
+_WORDS = "look at the tracker, then say done, retry or id:NUMBER of it with --in-doubt"
 
 
 class Memory(Past):
@@ -51,6 +52,8 @@ class Memory(Past):
         self._marks = Marks()
         self._hidden: list[tuple[str, Trail]] = []
         self._known: dict[str, Json] = {}
+        # What settled each doubt that the tracker was asked about, before the first call.
+        self._settled: dict[str, Json] = {}
 
     def done(self, key: str) -> Restored | None:
         """What became of a call, its secret parts replaced by marks."""
@@ -145,6 +148,8 @@ class Memory(Past):
         doubt = self._history.doubts[key]
         operation = self._operation(doubt)
         wanted = _natural_key(operation, body)
+        if key in self._settled and wanted == _natural_key(operation, doubt.request.get("body")):
+            return cast("Mapping[str, Json] | None", self._settled[key])
         if wanted is None:
             raise LookupError(f"{operation} has no natural key to look for")
         found = [
@@ -162,6 +167,8 @@ class Memory(Past):
 
         Raises RunnerError where it cannot be what the call made.
         """
+        if key in self._settled:
+            return self._settled[key]
         doubt = self._history.doubts[key]
         operation = self._catalogue.operation(doubt.call.split(".")[0], "get")
         number: Json = int(entity) if entity.isdigit() else entity
@@ -234,9 +241,9 @@ class Memory(Past):
     # -- before the first call ------------------------------------------------------------------
 
     def check(self) -> None:
-        """Raises RunnerError where something in doubt can't be settled, or a word is for nothing.
+        """Settle what is in doubt, as far as the tracker must be asked, before the first call.
 
-        So that a run that needs a person's word stops before it sends anything new.
+        Raises RunnerError where something cannot be settled, or a word is for nothing.
         """
         strange = [key for key in self._decisions if key not in self._history.doubts]
         if strange:
@@ -252,6 +259,26 @@ class Memory(Past):
                 + ("; done and retry may be said of a whole loop" if len(open_) > 1 else ""),
                 code=ExitCode.IN_DOUBT,
             )
+        trouble: dict[str, str] = {}
+        hint = ""
+        for key, doubt in self._history.doubts.items():
+            try:
+                self._settle(key, doubt)
+            except (LookupError, RunnerError) as error:
+                trouble[key] = str(error)
+                hint = hint or getattr(error, "hint", "") or _WORDS
+        if trouble:
+            lines = ["still in doubt, and nothing was sent"]
+            lines += [f"  {key}: {said}" for key, said in trouble.items()]
+            raise RunnerError("\n".join(lines), hint, code=ExitCode.IN_DOUBT)
+
+    def _settle(self, key: str, doubt: Doubt) -> None:
+        decision = self._decisions.get(key)
+        if decision is not None:
+            if decision.word == "id":
+                self._settled[key] = self.fetch(key, decision.entity)
+        elif not self._operation(doubt).repeatable:
+            self._settled[key] = self.look_up(key, doubt.request.get("body"))
 
     def _can_settle(self, key: str, doubt: Doubt) -> bool:
         if key in self._decisions:

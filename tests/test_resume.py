@@ -1046,10 +1046,33 @@ steps: [{name: made, resource: group, operation: create,
     )
     it.write("m\n", "name.txt")
     said = it.resume()
-    assert (said.code, it.new_calls()) == (1, [])
+    assert (said.code, it.new_calls()) == (1, ["GET /groups"])
     assert it.store.states()[0].doubts == ("made",)
     it.write("n\n", "name.txt")
     assert it.resume().code == 0
+
+
+def test_all_doubts_are_settled_before_anything_is_sent(place: Make) -> None:
+    """A word that cannot be right stops all of a loop, however many of it are under way at once."""
+    it = place(OFFERS)
+    text = (
+        HEAD
+        + """
+steps:
+  - {name: each, for_each: [1, 2, 3, 4, 5, 6, 7, 8], concurrency: 3, resource: offer,
+     operation: create, body: {name: "New ${{ item }}"}}
+"""
+    )
+    it.first(text, 5, Fault("reset_after", match="POST", times=3))
+    doubts = it.store.states()[0].doubts
+    assert len(doubts) == 3
+    said = it.resume(*(f"--in-doubt={key}={word}" for key, word in
+                       zip(doubts, ("id:1", "done", "id:999"), strict=True)))  # fmt: skip
+    assert said.code == 5
+    assert f"{doubts[0]}: offer 1 has name" in said.err
+    assert f"{doubts[2]}: offer.get was asked" in said.err
+    assert it.new_calls() == ["GET /offers/1", "GET /offers/999"]
+    assert it.store.states()[0].doubts == doubts
 
 
 def test_a_lookup_that_fails(place: Make) -> None:

@@ -136,7 +136,9 @@ class Catalogue:
         parts = _read(self._folder / "language.json")
         for kind in STEP_KINDS:
             own = parts[kind]["properties"]
-            parts[kind] = {**parts[kind], "properties": {**parts["common"], **own}}
+            all_ = {**parts["common"], **own}
+            meant = {word: key for word, key in parts["meant"].items() if key in all_}
+            parts[kind] = {**parts[kind], "properties": all_, "x-meant": meant}
         return parts
 
     @cached_property

@@ -54,6 +54,7 @@ BODY_KEYWORDS = {
     "type", "description", "properties", "additionalProperties", "required", "items", "enum",
     "pattern", "default", "examples", "minimum", "maximum", "minLength", "x-sent-as",
     "x-refers-to", "x-named-in", "x-replaces", "x-secret", "x-says", "x-given",
+    "x-meant",
 }  # fmt: skip
 _CATALOGUE = Catalogue()
 OPERATIONS = [
@@ -273,6 +274,10 @@ def test_annotations_are_meant_for_something(operation):
         if "x-named-in" in schema:
             listed = _CATALOGUE.operation(schema["x-named-in"]["resource"], "getAll").response
             assert schema["x-named-in"]["field"] in listed["items"]["properties"], where
+        for word, key in schema.get("x-meant", {}).items():
+            known = schema.get("properties", schema.get("enum", ()))
+            assert key in known, where
+            assert word not in known, where
         if "x-sent-as" in schema:
             assert schema["x-sent-as"] in {"string", "integer"}, where
             assert schema["x-sent-as"] in schema["type"], where

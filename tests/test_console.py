@@ -16,7 +16,7 @@ from runner.cli.output import say
 from runner.emulator import Emulator, Fault
 from runner.errors import ExitCode
 from runner.masking import Masker
-from runner.model import Finished, Place, Retrying, Summary
+from runner.model import Finished, LoopStarted, Place, Retrying, Summary
 from runner.playbook import parse
 from runner.report.closing import Closing, _ranges, masked
 from runner.report.console import Console
@@ -80,6 +80,12 @@ def test_what_was_about_to_leave_has_not_failed(attempts: int, mark: str) -> Non
     call = envelope(error=error, status=None, attempts=attempts)
     assert said(Finished("one", call))[0].startswith(f"{mark}  one")
     assert bool(said(Finished("one", call), quiet=True)) is bool(attempts)
+
+
+def test_a_loop_over_nothing_is_told() -> None:
+    """It makes no call, and may be what a mistake looks like."""
+    assert said(LoopStarted("each", 0, 1)) == ["skipped  each  no items"]
+    assert said(LoopStarted("each", 0, 1), quiet=True) == said(LoopStarted("each", 2, 1)) == []
 
 
 def test_verbose() -> None:

@@ -172,6 +172,7 @@ def test_data_is_rendered_throughout() -> None:
         ("${{ '\\ud800' }}", "a text holds half a character"),
         ("${{ range }}", "there is no 'range' here"),
         ("${{ [range] }}", "this is a function, not a value"),
+        ("${{ 'x' if inputs.empty }}", "an 'if' that does not hold gives nothing: add 'else'"),
     ],
 )
 def test_what_has_no_spelling_is_refused(text: str, message: str) -> None:

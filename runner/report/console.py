@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from runner.model import Event, Finished, Retrying, Summary
+from runner.model import Event, Finished, LoopStarted, Retrying, Summary
 from runner.playbook import Document
 from runner.report.closing import Closing
 from runner.report.drawing import Paint, clean, draw, no_paint
@@ -39,9 +39,11 @@ class Console:
         self._first_failure: Finished | None = None
 
     def __call__(self, event: Event) -> None:
-        """Say a finished call; a failed one is said even when quiet."""
+        """Say a finished call, and a loop over nothing; a failed call is said even when quiet."""
         if isinstance(event, Finished):
             self._finished(event)
+        elif isinstance(event, LoopStarted) and not event.total and not self._quiet:
+            self._say(f"{self._paint('skipped', 'yellow')}  {event.key}  no items")
         elif isinstance(event, Retrying) and self._verbosity and not self._quiet:
             mark = self._paint("retry  ", "yellow")
             why = f": {clean(event.reason)}" if event.reason else ""

@@ -38,8 +38,9 @@ def translate(error: Any) -> Iterator[Mismatch]:
         known = list(error.schema.get("properties", {}))
         for key in value:
             if key not in known:
-                given = key in error.schema.get("x-given", ())
-                yield _unknown_key(trail, key, known, expected, given=given)
+                hint = _instead(key, error.schema, known)
+                yield Mismatch((*trail, key), "additionalProperties", expected,
+                               f"unknown key '{key}'", hint, key=True)  # fmt: skip
     elif error.validator == "required":
         missing = next((key for key in expected if f"'{key}'" in error.message), "")
         yield Mismatch(
@@ -55,14 +56,18 @@ def translate(error: Any) -> Iterator[Mismatch]:
         hint = _unquote(kinds, value) or says or ""
         yield Mismatch(trail, "type", kinds, f"must be {_kinds(kinds)}, is {describe(value)}", hint)
     elif error.validator == "enum":
-        yield _not_among(trail, expected, value)
+        yield _not_among(trail, expected, value, error.schema.get("x-meant", {}))
     else:
         yield Mismatch(trail, error.validator, expected, says or _generic(error), "")
 
 
 def _unquote(kinds: list[str], value: Json) -> str:
-    """What to do about a text that looks like the number that is wanted."""
-    if not isinstance(value, str) or not {"integer", "number"} & {*kinds}:
+    """What to do about a text that looks like what is wanted."""
+    if not isinstance(value, str):
+        return ""
+    if "{{" in value and "${{" not in value:
+        return "did you mean an expression? It begins with ${{"
+    if not {"integer", "number"} & {*kinds}:
         return ""
     if _WHOLE.fullmatch(value):
         word = "int"
@@ -73,21 +78,20 @@ def _unquote(kinds: list[str], value: Json) -> str:
     return f"take the quotes off, or add | {word} to the expression (values from CSV are text)"
 
 
-def _unknown_key(
-    trail: Trail, key: str, known: list[str], expected: Json, *, given: bool
+def _instead(key: str, schema: Mapping[str, Any], known: list[str]) -> str:
+    """What to write in place of a key that is not known."""
+    near = schema.get("x-meant", {}).get(key)
+    if near is None and key in schema.get("x-given", ()):
+        return f"the tracker gives it and does not take it: leave it out, or add | omit('{key}')"
+    near = near or nearest(key, known)
+    return f"did you mean '{near}'?" if near else _among(known)
+
+
+def _not_among(
+    trail: Trail, expected: list[Json], value: Json, meant: Mapping[str, str]
 ) -> Mismatch:
-    near = nearest(key, known)
-    hint = f"did you mean '{near}'?" if near else _among(known)
-    if given:
-        hint = f"the tracker gives it and takes none: leave it out, or add | omit('{key}')"
-    return Mismatch(
-        (*trail, key), "additionalProperties", expected, f"unknown key '{key}'", hint, key=True
-    )
-
-
-def _not_among(trail: Trail, expected: list[Json], value: Json) -> Mismatch:
     words = [str(word) for word in expected]
-    near = nearest(str(value), words) if isinstance(value, str) else None
+    near = (meant.get(value) or nearest(value, words)) if isinstance(value, str) else None
     shown = f"'{value}'" if isinstance(value, str) else describe(value)
     return Mismatch(
         trail,

@@ -39,6 +39,7 @@ class Plain:
             return _number(value), 1
         if isinstance(value, Undefined):
             str(value)  # raises, with the reason
+            raise TypeError("an 'if' that does not hold gives nothing: add 'else'")
         known = self._done.get(id(value))
         if known is None:
             plain, size = self._made(value, depth)

@@ -69,12 +69,19 @@ class Notes:
         )
 
     def mismatches(
-        self, shape: Shape, value: Json, trail: Trail, family: str = "KP2", *, sent: bool = False
+        self,
+        shape: Shape,
+        value: Json,
+        trail: Trail,
+        family: str = "KP2",
+        *,
+        sent: bool = False,
+        hints: Mapping[str, str] | None = None,
     ) -> list[Mismatch]:
         """Note all that a value does wrong by its shape; give what was noted.
 
-        With `sent` the value goes to the tracker, and a number where text is wanted is taken as
-        it was typed, with a warning.
+        `hints` are for keys that have no place there. With `sent` the value goes to the tracker,
+        and a number where text is wanted is taken as it was typed, with a warning.
         """
         found = []
         for mismatch in shape.mismatches(value):
@@ -86,6 +93,8 @@ class Notes:
                     continue
                 if set(mismatch.expected) <= {"string", "null"}:
                     hint = f"quote it: '{typed}'"
+            if hints and mismatch.keyword == "additionalProperties":
+                hint = hints.get(str(mismatch.trail[-1]), hint)
             found.append(mismatch)
             code = family + _CODES.get(mismatch.keyword, "04")
             self.add(code, mismatch.message, hint, path=path, key=mismatch.key)
@@ -121,10 +130,19 @@ class Notes:
             severity=Severity.WARNING,
         )
         # What YAML 1.1 would have made of the number no longer matters.
-        self.document.problems[:] = [
-            p for p in self.document.problems if p.code != "KP109" or p.place != problem.place
-        ]
+        self.only_text(path)
         self.document.problems.append(problem)
+
+    def only_text(self, path: Trail) -> None:
+        """Drop the note that a text could be read as something else, where nothing else can stand.
+
+        A note at the very place of the value is meant.
+        """
+        place = self.document.place(self.document.offset(path))
+        self.document.problems[:] = [
+            p for p in self.document.problems
+            if p.code != "KP109" or (p.place.line, p.place.column) != (place.line, place.column)
+        ]  # fmt: skip
 
     def condition(self, value: Json, path: Trail, names: Names) -> Sequence[Reference]:
         """Check a condition, which must be one expression; give what it refers to."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from runner.catalogue import STEP_KINDS, Operation
 from runner.model import Json
 from runner.playbook import Map, Trail
+from runner.playbook.scalars import old_meaning
 from runner.templating import Reference, TemplateError
 from runner.templating.text import OPEN, is_whole, split_text
 from runner.validation.calls import CallChecker
@@ -93,6 +94,9 @@ class StepChecker:
             )
             return
         kind = kind_of(step)
+        for key in ("name", "as"):
+            if isinstance(step.get(key), str) and old_meaning(step[key]) is not None:
+                self._notes.only_text((*trail, key))
         self._shape(step, trail, kind)
         inner = self._loop(step, trail, names.of_step(step.get("name")))
         if "when" in step:
@@ -120,11 +124,23 @@ class StepChecker:
             judged: Json = step
             if kind == "call" and "id" in step:
                 judged = {key: part for key, part in step.items() if key != "id"}
-            self._notes.mismatches(self._rules.part(kind), judged, trail)
+            hints = self._of_the_body(step, kind)
+            self._notes.mismatches(self._rules.part(kind), judged, trail, hints=hints)
             self._notes.written_out(step, trail, _WRITTEN_OUT)
         for key in _LOOP_KEYS:
             if key in step and "for_each" not in step:
                 self._alone(trail, key, "for_each")
+
+    def _of_the_body(self, step: Map, kind: str) -> dict[str, str]:
+        """What to do with keys of a call that belong below its `body:`: they stand too far out."""
+        resource, name = step.get("resource"), step.get("operation")
+        strange = step.keys() - self._rules.language[kind]["properties"].keys()
+        if not strange or kind != "call" or not isinstance(resource, str):
+            return {}
+        operation = self._rules.catalogue.operation(resource, str(name))
+        fields = (operation.body or {}).get("properties", {}) if operation else {}
+        return {key: "it is a field of the body: write it below 'body:', further in"
+                for key in strange if key in fields}  # fmt: skip
 
     def _alone(self, trail: Trail, key: str, other: str) -> None:
         self._notes.add(
@@ -175,11 +191,13 @@ class StepChecker:
         kinds = schema.get("type", [])
         kinds = [kinds] if isinstance(kinds, str) else kinds
         if reference and kinds and "array" not in kinds:
-            rows = "rows" in (schema.get("properties") or {})
+            fields = schema.get("properties") or {}
+            data = (fields.get("data") or {}).get("type")
+            inner = "rows" if "rows" in fields else "data" if data == "array" else ""
             self._notes.add(
                 "KP304",
-                f"for_each needs a list, and {reference} is none",
-                f"did you mean {reference}.rows?" if rows else "name a list inside it",
+                f"for_each needs a list, and {reference} is no list",
+                f"did you mean {reference}.{inner}?" if inner else "name a list inside it",
                 path=path,
             )
         found: Schema = schema.get("items", {})

@@ -242,3 +242,22 @@ def test_files_that_the_run_writes_itself(folder: Path, cli: Command) -> None:
     for name in ("one", "two", "three"):
         assert "no problems" in cli("validate", f"{name}.yaml").err, name
     assert "has no 'new'" in cli("validate", "reads.yaml").out
+
+
+def test_a_file_that_a_run_would_miss(folder: Path, cli: Command) -> None:
+    """It may come to be before the run, and not while it is under way: nothing is sent."""
+    loop = "{for_each: \"${{ csv('none.csv') }}\", set: {a: '${{ item.a }}'}%s}"
+    make = "{resource: group, operation: create, body: {name: G, type: offers}}"
+    (folder / "p.yaml").write_text(steps(make, loop % ""))
+    assert "0 errors, 1 warning" in cli("validate", "p.yaml").err
+    said = cli("run", "p.yaml", "--emulator")
+    assert said.code == 3
+    assert "error KP214: there is no file 'none.csv'" in said.err
+    # Where it may not be needed, or the run may write it, that is for the run to find out.
+    maybe = loop % ", when: '${{ inputs.use }}'"
+    saved = "{set: {a: 1}, name: s, save: {to: none.csv, value: '${{ [values] }}'}}"
+    for text in (
+        steps(make, maybe, head=["inputs: {use: {default: false}}"]), steps(saved, loop % ""),
+    ):  # fmt: skip
+        (folder / "p.yaml").write_text(text)
+        assert cli("run", "p.yaml", "--emulator").code == 0

@@ -27,10 +27,14 @@ from runner.validation.tables import Tables, saves
 
 
 class Rules:
-    """What documents are checked against; made once, whatever the number of documents."""
+    """What documents are checked against; made once, whatever the number of documents.
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    `running` is set where they are about to run: a file that is not there will not come to be.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, running: bool = False) -> None:
         self.catalogue = catalogue
+        self.running = running
         self._shapes: dict[tuple[str, str, bool], Shape] = {}
         # The functions themselves need a folder and a clock; for checking their names are enough.
         self.templates = Templates(dict.fromkeys(NAMES, _no_function))

@@ -68,6 +68,14 @@ class Notes:
             )
         )
 
+    def harden(self, code: str, message: str) -> None:
+        """Have what is noted already, the last time that it is, keep the playbook from running."""
+        problems = self.document.problems
+        for index in range(len(problems) - 1, -1, -1):
+            if (problems[index].code, problems[index].message) == (code, message):
+                problems[index] = problems[index]._replace(severity=Severity.ERROR)
+                return
+
     def mismatches(
         self,
         shape: Shape,

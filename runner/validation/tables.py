@@ -51,7 +51,11 @@ class Tables:
         if named is None or folder is None or root is None or "csv" in names.roots:
             return {}
         name, delimiter = named
-        if file_trouble(folder, name, root) or self._may_be_written():
+        if self._may_be_written():
+            return {}
+        if trouble := file_trouble(folder, name, root):
+            if self._rules.running and not maybe:
+                self._notes.harden("KP214", trouble[0])
             return {}
         try:
             columns = row_reader(folder, root)(name, delimiter).columns

@@ -58,6 +58,8 @@ FORMS: dict[str, Callable[[str], str]] = {
     "base64, user": _within("user:", ""),
     "base64url": _url_safe,
     "base64 of json": lambda text: base64.b64encode(json.dumps({"k": text}).encode()).decode(),
+    "lower": str.lower,
+    "upper": str.upper,
     "hex": lambda text: text.encode().hex(),
     "HEX": lambda text: text.encode().hex().upper(),
 }

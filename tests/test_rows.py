@@ -246,7 +246,7 @@ def test_files_that_the_run_writes_itself(folder: Path, cli: Command) -> None:
 
 def test_a_file_that_a_run_would_miss(folder: Path, cli: Command) -> None:
     """It may come to be before the run, and not while it is under way: nothing is sent."""
-    loop = "{for_each: \"${{ csv('none.csv') }}\", set: {a: '${{ item.a }}'}%s}"
+    loop = "{for_each: \"${{ csv('none.csv') }}\", name: each, set: {a: '${{ item.a }}'}%s}"
     make = "{resource: group, operation: create, body: {name: G, type: offers}}"
     (folder / "p.yaml").write_text(steps(make, loop % ""))
     assert "0 errors, 1 warning" in cli("validate", "p.yaml").err

@@ -148,6 +148,7 @@ def test_a_key_that_no_header_can_carry_is_refused(key: str) -> None:
 def test_an_empty_key_is_refused() -> None:
     """An empty variable says so, and where keys come from."""
     assert "KEITARO_API_KEY is empty" in _refusal(key="")
+    assert "KEITARO_API_KEY has fewer than 4 characters" in _refusal(key="abc")
 
 
 def test_a_missing_key_names_its_variable() -> None:

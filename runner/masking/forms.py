@@ -31,12 +31,14 @@ class Forms(NamedTuple):
 
 
 def forms_of(secret: str) -> Forms:
-    """Plain, escaped for JSON, URLs and HTML (in any mixture), base64, base64url and hexadecimal.
+    """As it is, in capitals or without; escaped for JSON, URLs and HTML, in any mixture; encoded.
 
-    Base64 is found inside longer encoded strings too, such as `user:secret`.
+    That is hexadecimal, base64 or base64url. Base64 is found inside longer encoded strings too,
+    such as `user:secret`.
     """
     plain = _bytes(secret)
-    texts = {secret, plain.hex(), plain.hex().upper(), *_all_base64(secret)}
+    texts = {secret, secret.lower(), secret.upper(), plain.hex(), plain.hex().upper()}
+    texts |= {*_all_base64(secret)}
     wholly_escaped = "".join(rf"%(?:25)*{_hex(f'{byte:02x}')}" for byte in plain)
     patterns, needles, loose = [wholly_escaped], {_percent(plain), _percent(plain).lower()}, []
     for text in sorted(texts, key=len, reverse=True):

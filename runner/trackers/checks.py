@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from runner.errors import RunnerError
+from runner.masking import SHORTEST
 from runner.trackers.tracker import API
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
@@ -112,6 +113,11 @@ def check_key(key: str, where: str) -> str:
         raise RunnerError(
             f"{where} holds spaces, line breaks or other characters that no key has",
             "copy the key again, alone: often a line break came along at its end",
+        )
+    if len(key) < SHORTEST:
+        raise RunnerError(
+            f"{where} has fewer than {SHORTEST} characters, as no key has",
+            "copy the key again: it was cut off, or is that of a test",
         )
     return key
 

@@ -12,6 +12,7 @@ from conftest import Command, Run, Start, calls, steps
 
 from runner.errors import RunnerError
 from runner.model import Request
+from runner.report.lines import changes
 from runner.session import Options, Session
 from runner.trackers import Trackers
 
@@ -138,6 +139,27 @@ def test_what_a_change_would_change(
     assert first["now"] == {"name": "Tea", "payout_value": 5, "notes": ""}
     assert second["now"] is None
     assert 'now: {"name": "Tea"' in (folder / "r.md").read_text("utf-8")
+
+
+def test_of_what_is_long_the_differences_are_shown() -> None:
+    """Not two texts that begin alike, nor lists in which ids and times come along."""
+    now = [{"id": n, "offer_id": n, "share": "50", "state": "active", "at": "2026"} for n in (1, 2)]
+    value = [{"offer_id": 1, "share": 50, "state": "active"}, {"offer_id": 3, "share": 50, "cap": 5},
+             {"offer_id": 4, "share": 0}]  # fmt: skip
+    assert list(changes("offers", now, value)) == [
+        "offers[1].offer_id: 2 → 3",
+        "offers[1].cap: 5, new",
+        'offers[2]: {"offer_id": 4, "share": 0}, new',
+    ]
+    (gone,) = changes("offers", now, value[:1])
+    assert gone.startswith('offers[1]: {"id": 2, ')
+    assert gone.endswith(", gone")
+    (same,) = changes("offers", now, [{"share": 50}, {"offer_id": 2}])
+    assert same.endswith(", as it is")
+    (line,) = changes("notes", "n" * 300 + "old", "n" * 300 + "new")
+    assert line == f'notes: …{"n" * 20}old" → …{"n" * 20}new"'
+    assert list(changes("n", {"a": 1}, {"a": 2})) == ['n: {"a": 1} → {"a": 2}']
+    assert list(changes("n", list(range(99)), [*range(1, 99), 0]))[-1] == "n: … (87 more)"
 
 
 def test_what_is_known_beside_it_is_computed(run_playbook: Run, start: Start) -> None:

@@ -270,20 +270,22 @@ def test_what_cannot_be_known_is_counted(run: Command, tracker: Emulator, worker
     assert len(archived) == 5
 
 
-def test_once_it_is_too_much_nothing_goes_on(run: Command, tracker: Emulator) -> None:
+ALL = LOOP.format("[1, 2, 3]")[:-1] + ", on_error: continue}"
+ASKING = ALL.replace("[1, 2, 3]", "'${{ range(1, 9) }}', when: '${{ item > 0 }}'")
+
+
+@pytest.mark.parametrize(("loop", "destroyed"), [(ALL, 0), (ASKING, 2)], ids=["known", "counted"])
+def test_once_it_is_too_much_nothing_goes_on(
+    run: Command, tracker: Emulator, loop: str, destroyed: int
+) -> None:
     """Not even where failures are passed over: the limit ends the run, but for `finally`."""
-    on = LOOP.format("[1, 2, 3]")[:-1] + ", on_error: continue}"
-    each = on.replace("[1, 2, 3]", "'${{ range(1, 9) }}', when: '${{ item > 0 }}'")
-    for loop, destroyed in ((on, 0), (each, 2)):
-        tracker.requests.clear()
-        read = READ.replace("name: all, ", "")
-        block = f"{{name: block, on_error: continue, steps: [{loop}, {read}]}}"
-        more = "{name: more, resource: offer, operation: delete, id: 20, on_error: continue}"
-        text = steps(block, more, read) + f"finally: [{read}]\n"
-        said = run(text, "--yes", "--max-destroy=2")
-        assert said.code == 1
-        assert len(calls(tracker)) == destroyed + 1
-        assert calls(tracker)[-1] == "GET /offers"
+    read = READ.replace("name: all, ", "")
+    block = f"{{name: block, on_error: continue, steps: [{loop}, {read}]}}"
+    more = "{name: more, resource: offer, operation: delete, id: 20, on_error: continue}"
+    said = run(steps(block, more, read) + f"finally: [{read}]\n", "--yes", "--max-destroy=2")
+    assert said.code == 1
+    assert len(calls(tracker)) == destroyed + 1
+    assert calls(tracker)[-1] == "GET /offers"
 
 
 def test_steps_count_together(run: Command, tracker: Emulator) -> None:

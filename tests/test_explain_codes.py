@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Command
 
 from runner.catalogue import Catalogue, bundled
 from runner.cli.topics import explain, keys
@@ -301,3 +302,20 @@ def test_pages_are_as_wide_as_the_terminal_and_never_very_wide(cli, monkeypatch,
 def test_examples_are_for_operations_that_exist():
     """A sample for an operation that the catalogue lacks would never be seen."""
     assert SAMPLES["operations"].keys() <= {str(operation) for operation in OPERATIONS}
+
+
+@pytest.mark.parametrize(
+    ("topic", "hint"),
+    [
+        ("offer.payout_value", "did you mean 'offer.create.payout_value'?"),
+        ("offer.payout", "did you mean 'offer.create.payout_value'?"),
+        ("offer.create.payout", "did you mean 'offer.create.payout_value'?"),
+        ("campaign.creat", "did you mean 'create'?"),
+        ("campaign.update.nmae", "did you mean 'campaign.update.name'?"),
+    ],
+)
+def test_topics_that_are_nearly_right(cli: Command, topic: str, hint: str) -> None:
+    """A field without its operation, or by the name that people have for it, is led to."""
+    said = cli("explain", topic)
+    assert said.code == 2
+    assert hint in said.err

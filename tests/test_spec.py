@@ -130,9 +130,10 @@ DEPARTURES = [
         "stream",
         "body",
         "extra",
-        "filters.oid filters.stream_id landings.created_at landings.id landings.stream_id "
+        "filters.created_at filters.oid filters.stream_id filters.updated_at landings.created_at landings.id landings.stream_id "
         "landings.updated_at offers.created_at offers.id offers.stream_id offers.updated_at "
-        "triggers.enabled triggers.next_run_at triggers.oid",
+        "triggers.created_at triggers.enabled triggers.next_run_at triggers.oid triggers.taget "
+        "triggers.updated_at",
         _BACK,
     ),
     Departure(

@@ -67,7 +67,8 @@ def _of_catalogue(topic: str, catalogue: Catalogue, page: Page) -> None:
         path, known = error.args
         above = ".".join([name, rest[0], *path[:-1]])
         offer = f"{above} has {', '.join(known)}" if known else f"{above} has no fields"
-        near = nearest(str(path[-1]), known)
+        body = (operation.body or {}) if len(path) == 1 else {}
+        near = body.get("x-meant", {}).get(path[-1]) or nearest(str(path[-1]), known)
         hint = f"did you mean '{above}.{near}'?" if near else offer
         raise UnknownTopicError(f"{topic} is not known", hint) from error
 
@@ -97,7 +98,21 @@ def _unknown_operation(
     wrong = index["wrong_operations"].get(name)
     if wrong in known:
         return UnknownTopicError(message, f"did you mean '{resource}.{wrong}'?")
+    of_body = _with_field(resource, name, known, catalogue)
+    if of_body:
+        return UnknownTopicError(message, f"did you mean '{of_body}'?")
     return UnknownTopicError(message, _hint(name, known, f"it has {', '.join(known)}"))
+
+
+def _with_field(resource: str, name: str, known: list[str], catalogue: Catalogue) -> str:
+    """The topic of a field that the body of one of the operations has."""
+    for operation in known:
+        found: Any = catalogue.operation(resource, operation)
+        body = found.body or {}
+        meant = body.get("x-meant", {}).get(name, name)
+        if meant in body.get("properties", {}):
+            return f"{resource}.{operation}.{meant}"
+    return ""
 
 
 def _hint(word: str, known: Iterable[str], otherwise: str) -> str:

@@ -553,6 +553,25 @@ def test_what_a_person_reads(dry: Callable[..., Any], folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["two.yaml"]
 
 
+def test_a_long_loop_shows_its_first_bodies(
+    cli: Command, folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them with -v; what a change would change is shown of each item."""
+    tracker = start(seed={"offers": [{"id": 1, "name": "Tea", "notes": ""}]})
+    monkeypatch.setenv("KEITARO_URL", tracker.url)
+    monkeypatch.setenv("KEITARO_API_KEY", tracker.key)
+    made = "{name: each, for_each: [1, 2, 3, 4, 5], resource: offer, operation: create, "
+    made += "body: {name: 'O${{ item }}'}}"
+    (folder / "p.yaml").write_text(steps(made), encoding="utf-8")
+    said = cli("run", "p.yaml", "--dry-run").err
+    assert said.count('{"name": "O') == 3
+    assert said.count("(-v shows its body too)") == 2
+    assert cli("run", "p.yaml", "--dry-run", "-v").err.count('{"name": "O') == 5
+    changed = made.replace("create, body: {name", "update, id: 1, body: {notes")
+    (folder / "p.yaml").write_text(steps(changed), encoding="utf-8")
+    assert cli("run", "p.yaml", "--dry-run").err.count("notes: ") == 5
+
+
 def test_forms_of_its_report(dry: Callable[..., Any], folder: Path) -> None:
     """What a reviewer sees is what would be sent."""
     dry("--report=r.jsonl", "--markdown=r.md", "--html=r.html", "--junit=r.xml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ Say = Callable[[str], None]
 _MARKS = {"done": ("ok", "green"), "failed": ("FAILED", "red"), "skipped": ("skipped", "yellow"),
           "unknown": ("UNKNOWN", "magenta"), "held": ("would", "cyan"),
           "stopped": ("stopped", "yellow")}  # fmt: skip
+MOST_BODIES = 3  # of the items of a loop, in a dry run
 MOST_OF_ITEM = 40  # characters of what an item is called
 _BELOW = " " * 9  # what belongs to a call stands below its name
 
@@ -37,6 +39,7 @@ class Console:
         self._quiet = quiet
         self._verbosity = verbosity
         self._first_failure: Finished | None = None
+        self._held: Counter[str] = Counter()
 
     def __call__(self, event: Event) -> None:
         """Say a finished call, and a loop over nothing; a failed call is said even when quiet."""
@@ -82,7 +85,8 @@ class Console:
         elif self._verbosity:
             yield clean(f"{envelope['source']}  {asked}".rstrip())
         if held and self._verbosity < 2:
-            yield from would_send(envelope)
+            shown = self._held[envelope["step"]] = self._held[envelope["step"]] + 1
+            yield from would_send(envelope, whole=shown <= MOST_BODIES or self._verbosity > 0)
         if envelope.get("cached") and self._verbosity:
             yield "not sent: the run had the answer already"
         if envelope.get("settled") and self._verbosity:

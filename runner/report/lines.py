@@ -54,13 +54,16 @@ def exchange(envelope: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"< {line}" for line in body_lines(answer))
 
 
-def would_send(envelope: Mapping[str, Any]) -> Iterator[str]:
+def would_send(envelope: Mapping[str, Any], *, whole: bool = True) -> Iterator[str]:
     """What a call that is held back would send: a line for where, and the body, short or long.
 
-    Of a change each field has a line, with what it holds now.
+    Of a change each field has a line, with what it holds now. A body is left out unless `whole`.
     """
     yield clean(request_line(envelope))
     body, now = envelope["request"]["body"], envelope.get("now")
+    if not whole and body is not None and now is None:
+        yield "(-v shows its body too)"
+        return
     if isinstance(body, dict) and isinstance(now, dict):
         for name, value in body.items():
             yield from map(clean, changes(name, now[name], value) if name in now

@@ -18,8 +18,9 @@ from runner.validation.notes import Notes
 if TYPE_CHECKING:
     from runner.validation.checker import Rules
 
-# The key of a step that writes a file.
-_SAVES = re.compile(r"""(?:^|[\s{,"'-])save["']?\s*:""", re.MULTILINE)
+# The key of a step that writes a file, which nothing may come before. It begins with the word,
+# so that Python looks for that first.
+_SAVES = re.compile(r"""save["']?\s*:""")
 # What an expression asks for before it uses it: `row.geo is defined`, `'geo' in row`.
 _ASKED = re.compile(
     r"""[.](\w+)\s+is\s+(?:not\s+)?defined|\[?["'](\w+)["'](?:\]\s+is|\s+(?:not\s+)?in)\s""",
@@ -29,7 +30,8 @@ _ASKED = re.compile(
 
 def saves(text: str) -> bool:
     """Whether a playbook writes files, as far as its text tells."""
-    return _SAVES.search(text) is not None
+    starts = (found.start() for found in _SAVES.finditer(text))
+    return any(not text[start - 1 : start].isalnum() for start in starts)
 
 
 class Tables:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from runner.model import Json, Severity
@@ -84,12 +84,13 @@ class Notes:
         family: str = "KP2",
         *,
         sent: bool = False,
-        hints: Mapping[str, str] | None = None,
+        hints: Callable[[str], str] | None = None,
     ) -> list[Mismatch]:
         """Note all that a value does wrong by its shape; give what was noted.
 
-        `hints` are for keys that have no place there. With `sent` the value goes to the tracker,
-        and a number where text is wanted is taken as it was typed, with a warning.
+        `hints` gives what helps with a key that has no place there, or nothing. With `sent` the
+        value goes to the tracker, and a number where text is wanted is taken as it was typed, with
+        a warning.
         """
         found = []
         for mismatch in shape.mismatches(value):
@@ -102,7 +103,7 @@ class Notes:
                 if set(mismatch.expected) <= {"string", "null"}:
                     hint = f"quote it: '{typed}'"
             if hints and mismatch.keyword == "additionalProperties":
-                hint = hints.get(str(mismatch.trail[-1]), hint)
+                hint = hints(str(mismatch.trail[-1])) or hint
             found.append(mismatch)
             code = family + _CODES.get(mismatch.keyword, "04")
             self.add(code, mismatch.message, hint, path=path, key=mismatch.key)

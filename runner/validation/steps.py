@@ -95,7 +95,8 @@ class StepChecker:
             return
         kind = kind_of(step)
         for key in ("name", "as"):
-            if isinstance(step.get(key), str) and old_meaning(step[key]) is not None:
+            typed = step.get(key) if self._notes.document.problems else None
+            if isinstance(typed, str) and old_meaning(typed) is not None:
                 self._notes.only_text((*trail, key))
         self._shape(step, trail, kind)
         inner = self._loop(step, trail, names.of_step(step.get("name")))
@@ -124,23 +125,22 @@ class StepChecker:
             judged: Json = step
             if kind == "call" and "id" in step:
                 judged = {key: part for key, part in step.items() if key != "id"}
-            hints = self._of_the_body(step, kind)
-            self._notes.mismatches(self._rules.part(kind), judged, trail, hints=hints)
+            self._notes.mismatches(
+                self._rules.part(kind), judged, trail, hints=lambda key: self._belongs(step, key)
+            )
             self._notes.written_out(step, trail, _WRITTEN_OUT)
         for key in _LOOP_KEYS:
             if key in step and "for_each" not in step:
                 self._alone(trail, key, "for_each")
 
-    def _of_the_body(self, step: Map, kind: str) -> dict[str, str]:
-        """What to do with keys of a call that belong below its `body:`: they stand too far out."""
+    def _belongs(self, step: Map, key: str) -> str:
+        """Where a key belongs that a call has beside its body though it is a field of that."""
         resource, name = step.get("resource"), step.get("operation")
-        strange = step.keys() - self._rules.language[kind]["properties"].keys()
-        if not strange or kind != "call" or not isinstance(resource, str):
-            return {}
-        operation = self._rules.catalogue.operation(resource, str(name))
+        if not (isinstance(resource, str) and isinstance(name, str)):
+            return ""
+        operation = self._rules.catalogue.operation(resource, name)
         fields = (operation.body or {}).get("properties", {}) if operation else {}
-        return {key: "it is a field of the body: write it below 'body:', further in"
-                for key in strange if key in fields}  # fmt: skip
+        return "it is a field of the body: write it below 'body:', further in" * (key in fields)
 
     def _alone(self, trail: Trail, key: str, other: str) -> None:
         self._notes.add(

@@ -253,11 +253,26 @@ def test_a_file_that_a_run_would_miss(folder: Path, cli: Command) -> None:
     said = cli("run", "p.yaml", "--emulator")
     assert said.code == 3
     assert "error KP214: there is no file 'none.csv'" in said.err
+    unrelated = "{set: {a: 1}, name: s, save: {to: other.json, value: '${{ values }}'}}"
+    for wrong in (
+        steps(unrelated, loop % ""),
+        steps("{set: {a: \"${{ file('none.txt') }}\"}, name: s}"),
+        steps(make.replace("name: G", "name: \"${{ file('none.txt') | trim }}\"")),
+    ):
+        (folder / "p.yaml").write_text(wrong)
+        assert cli("run", "p.yaml", "--emulator").code == 3, wrong
     # Where it may not be needed, or the run may write it, that is for the run to find out.
-    maybe = loop % ", when: '${{ inputs.use }}'"
-    saved = "{set: {a: 1}, name: s, save: {to: none.csv, value: '${{ [values] }}'}}"
+    use = ["inputs: {use: {default: false}}"]
+    saved = "{set: {a: 1}, name: s, save: {to: %s, value: '${{ [values] }}'}}"
     for text in (
-        steps(make, maybe, head=["inputs: {use: {default: false}}"]), steps(saved, loop % ""),
+        steps(make, loop % ", when: '${{ inputs.use }}'", head=use),
+        steps(make, "{when: '${{ inputs.use }}', steps: [%s]}" % (loop % ""), head=use),
+        steps("{set: {a: \"${{ file('no') if inputs.use else '' }}\"}, name: s}", head=use),
+        steps("{for_each: [], name: e, set: {a: \"${{ file('no') }}\"}}"),
+        steps(saved % "none.csv", loop % ""),
+        steps(saved % "'${{ \"none\" }}.csv'", loop % ""),
     ):  # fmt: skip
         (folder / "p.yaml").write_text(text)
-        assert cli("run", "p.yaml", "--emulator").code == 0
+        said = cli("run", "p.yaml", "--emulator")
+        assert said.code == 0, said
+        (folder / "none.csv").unlink(missing_ok=True)

@@ -267,7 +267,7 @@ class CallChecker:
         except RunnerError as error:
             self._notes.add("KP214", error.message, error.hint, path=path)
             return
-        inner = Notes(document, self._notes.templates, self._notes.folder)
+        inner = Notes(document, self._notes.templates, self._notes.written, self._notes.folder)
         if not document.broken:
             inner.mismatches(shape, document.data, (), "KP4", sent=True)  # type: ignore[arg-type]  # a Shape
             if templated:

@@ -18,12 +18,12 @@ from runner.shapes import Shape
 from runner.templating import Templates
 from runner.templating.functions import NAMES
 from runner.templating.text import OPEN
-from runner.validation.files import file_trouble
+from runner.validation.files import Written, file_trouble
 from runner.validation.includes import IncludeChecker
 from runner.validation.names import Names, envelope, playbook_names
 from runner.validation.notes import Notes
 from runner.validation.steps import StepChecker, step_sites
-from runner.validation.tables import Tables, saves
+from runner.validation.tables import Tables
 
 
 class Rules:
@@ -39,8 +39,8 @@ class Rules:
         # The functions themselves need a folder and a clock; for checking their names are enough.
         self.templates = Templates(dict.fromkeys(NAMES, _no_function))
         self.included: dict[Path, Document] = {}
-        # Those of the documents that write files.
-        self.saving: set[Path] = set()
+        # What each of the documents that have a file may write.
+        self.written: dict[Path, Written] = {}
         self._envelopes: dict[str, Mapping[str, Json]] = {}
         self._answers: dict[str, Mapping[str, Mapping[str, Json]]] = {}
         self.linter = Linter(catalogue)
@@ -105,8 +105,6 @@ def check(document: Document, rules: Rules) -> list[Problem]:
 
 
 def _check(document: Document, rules: Rules, chain: tuple[Path, ...]) -> None:
-    if chain and saves(document.text):
-        rules.saving.add(chain[-1])
     # A key that stands twice, or a strange tag, leaves enough to find the other mistakes by.
     if document.data is not None or not document.broken:
         _Playbook(document, rules, chain).check()
@@ -139,11 +137,11 @@ class _Playbook:
     def __init__(self, document: Document, rules: Rules, chain: tuple[Path, ...]) -> None:
         self.document = document
         self.rules = rules
-        self.notes = Notes(document, rules.templates)
+        self.notes = Notes(document, rules.templates, Written(document, rules, chain))
         includes = IncludeChecker(
             rules, self.notes, chain, lambda inner, through: _check(inner, rules, through)
         )
-        self.steps = StepChecker(rules, self.notes, includes, Tables(self.notes, rules, chain))
+        self.steps = StepChecker(rules, self.notes, includes, Tables(self.notes, chain))
 
     def check(self) -> None:
         """Note every problem in the document."""

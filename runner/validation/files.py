@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from runner.model import Json
+from runner.playbook import Document
+from runner.templating.text import OPEN
+
+if TYPE_CHECKING:
+    from runner.validation.checker import Rules
+
+_ANY = "*"
 
 
 def file_trouble(folder: Path, name: str, root: Path | None = None) -> tuple[str, str] | None:
@@ -25,3 +37,55 @@ def file_trouble(folder: Path, name: str, root: Path | None = None) -> tuple[str
     if not exists:
         return f"there is no file '{name}'", f"it is looked for in {folder}"
     return None
+
+
+class Written:
+    """The files that a run may write itself before it reads them.
+
+    They are those of the `save` keys of this document, of those that led to it (`chain`, itself the
+    last) and of those that were included before. They go by their last part alone: `save` counts
+    from the folder that the command is started in, and a read from that of the playbook.
+    """
+
+    def __init__(self, document: Document, rules: Rules, chain: tuple[Path, ...]) -> None:
+        self._document = document
+        self._rules = rules
+        self._chain = chain
+        if chain:
+            rules.written[chain[-1]] = self
+
+    @property
+    def is_last_chance(self) -> bool:
+        """Whether what is not there now will not come to be, but by the run itself."""
+        return self._rules.running
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The files that this document writes; `*` for one whose name is computed."""
+        if "save" not in self._document.text:
+            return frozenset()
+        return frozenset(map(_last, _targets(self._document.data)))
+
+    def may_hold(self, name: str) -> bool:
+        """Whether a file of that name may come of the run."""
+        written = self._rules.written
+        files = {*self._chain, *self._rules.included}
+        all_ = [self, *(written[file] for file in files if file in written)]
+        return any(_ANY in each.names or _last(name) in each.names for each in all_)
+
+
+def _targets(value: Json) -> Iterator[str]:
+    if isinstance(value, dict):
+        save = value.get("save")
+        to = save.get("to") if isinstance(save, dict) else save
+        if isinstance(to, str):
+            yield to
+        for part in value.values():
+            yield from _targets(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _targets(part)
+
+
+def _last(name: str) -> str:
+    return _ANY if OPEN in name else PurePosixPath(name).name

@@ -84,10 +84,14 @@ class Names(NamedTuple):
         """The same, with more names (an item, an answer)."""
         return self._replace(roots={**self.roots, **roots})
 
+    def doubtful(self) -> Names:
+        """The same, where nobody knows whether this place is come to."""
+        return self._replace(maybe=True)
+
     def guarding(self, references: Iterable[Reference]) -> Names:
         """The same, below a condition with these references."""
         asked = {str(r.keys[0]) for r in references if r.root == "steps" and r.keys}
-        return self._replace(guarded=self.guarded | asked, maybe=True)
+        return self._replace(guarded=self.guarded | asked) if asked else self
 
     def unsure(self, reason: str) -> Names:
         """The same, where none of the steps so far is sure to have run."""

@@ -20,26 +20,33 @@ from runner.templating.text import (
     without_braces,
     without_dollar,
 )
-from runner.validation.files import file_trouble
+from runner.validation.files import Written, file_trouble
 from runner.validation.names import Names
 
 # A function that reads a file, and the name of that where it is written out.
 _FILE = re.compile(rf"\b(?:{'|'.join(FILE_READERS)})\(\s*(['\"])([^'\"\\]+)\1")
-_SAVES = re.compile(r"\bsave\b")
+# An expression that may do without a part of it.
+_MAYBE = re.compile(r"\b(?:if|and|or|default|d)\b")
 _CODES = {"additionalProperties": "02", "required": "03"}
 
 
 class Notes:
     """Where the problems of one document are noted.
 
-    `folder` is where its expressions read files: that of the playbook, for the file of a body too.
+    `written` knows the files that the run may write, `folder` is where its expressions read files:
+    that of the playbook, for the file of a body too.
     """
 
     def __init__(
-        self, document: Document, templates: Templates, folder: Path | None = None
+        self,
+        document: Document,
+        templates: Templates,
+        written: Written,
+        folder: Path | None = None,
     ) -> None:
         self.document = document
         self.templates = templates
+        self.written = written
         self.folder = folder or document.folder
 
     def add(
@@ -67,14 +74,6 @@ class Notes:
                 severity=severity,
             )
         )
-
-    def harden(self, code: str, message: str) -> None:
-        """Have what is noted already, the last time that it is, keep the playbook from running."""
-        problems = self.document.problems
-        for index in range(len(problems) - 1, -1, -1):
-            if (problems[index].code, problems[index].message) == (code, message):
-                problems[index] = problems[index]._replace(severity=Severity.ERROR)
-                return
 
     def mismatches(
         self,
@@ -209,7 +208,7 @@ class Notes:
                 length=len(segment.text) + 5,
             )
             return ()
-        self._files(segment, text, path)
+        self._files(segment, text, path, names)
         for reference in expression.references:
             trouble = names.trouble(reference)
             if trouble is not None:
@@ -227,19 +226,25 @@ class Notes:
                 )
         return expression.references
 
-    def _files(self, segment: Segment, text: str, path: Trail) -> None:
-        """Note each file that an expression names and that is not there, nor may come to be."""
+    def _files(self, segment: Segment, text: str, path: Trail, names: Names) -> None:
+        """Note each file that an expression names and that is not there, nor may come to be.
+
+        No error as a rule: it may be made before the run, or by another playbook. A run that is
+        sure to need it does not begin.
+        """
         folder = self.folder
-        if folder is None or "(" not in segment.text or _SAVES.search(self.document.text):
+        if folder is None or "(" not in segment.text:
             return
+        # An item that the expression is about there may be none of.
+        sure = not (names.maybe or "index" in names.roots or _MAYBE.search(segment.text))
+        error = sure and self.written.is_last_chance
         for found in _FILE.finditer(segment.text):
             trouble = file_trouble(folder, found[2], Path(folder.anchor))
-            if trouble:
+            if trouble and not self.written.may_hold(found[2]):
                 at = self._spot(path, text, segment.offset) + len(OPEN) + found.start(2)
-                length = len(found[2])
-                # No error: it may be made before the run, or by another playbook that saves it.
-                self.add("KP214", *trouble, path=path, offset=at, length=length,
-                         severity=Severity.WARNING)  # fmt: skip
+                severity = Severity.ERROR if error else Severity.WARNING
+                self.add("KP214", *trouble, path=path, offset=at, length=len(found[2]),
+                         severity=severity)  # fmt: skip
 
     def _without_dollar(self, text: str, path: Trail, names: Names) -> None:
         """`{{ inputs.x }}` that names something of ours was meant as an expression."""

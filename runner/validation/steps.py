@@ -99,7 +99,8 @@ class StepChecker:
             if isinstance(typed, str) and old_meaning(typed) is not None:
                 self._notes.only_text((*trail, key))
         self._shape(step, trail, kind)
-        inner = self._loop(step, trail, names.of_step(step.get("name")))
+        inner = names.of_step(step.get("name"))
+        inner = self._loop(step, trail, inner.doubtful() if "when" in step else inner)
         if "when" in step:
             inner = inner.guarding(self._notes.condition(step["when"], (*trail, "when"), inner))
         schema = self._work(step, trail, kind, inner)
@@ -159,7 +160,7 @@ class StepChecker:
         items, path = step["for_each"], (*trail, "for_each")
         self._notes.expressions(items, path, names)
         self._notes.expressions(step.get("concurrency"), (*trail, "concurrency"), names)
-        schema = self._item_schema(items, path, names, maybe=names.maybe or "when" in step)
+        schema = self._item_schema(items, path, names)
         name = step.get("as", "item")
         if not isinstance(name, str):  # which is noted already
             return names.with_roots({"item": schema, "index": {"type": "integer"}})
@@ -174,7 +175,7 @@ class StepChecker:
             )
         return names.with_roots({name: schema, "index": {"type": "integer"}})
 
-    def _item_schema(self, items: Json, path: Trail, names: Names, *, maybe: bool) -> Schema:
+    def _item_schema(self, items: Json, path: Trail, names: Names) -> Schema:
         if isinstance(items, list):
             return _literal_schema(items)
         if not isinstance(items, str) or not is_whole(items):
@@ -186,7 +187,7 @@ class StepChecker:
             return {}
         reference = self._path(items)
         source = split_text(items)[0].text
-        table = self._tables.rows(source, path, names, maybe=maybe)
+        table = self._tables.rows(source, path, names)
         schema = names.schema_of(reference) if reference else table
         kinds = schema.get("type", [])
         kinds = [kinds] if isinstance(kinds, str) else kinds

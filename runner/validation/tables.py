@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runner.model import Json, Severity
 from runner.playbook import Trail
@@ -15,12 +14,6 @@ from runner.validation.files import file_trouble
 from runner.validation.names import Names, Schema
 from runner.validation.notes import Notes
 
-if TYPE_CHECKING:
-    from runner.validation.checker import Rules
-
-# The key of a step that writes a file, which nothing may come before. It begins with the word,
-# so that Python looks for that first.
-_SAVES = re.compile(r"""save["']?\s*:""")
 # What an expression asks for before it uses it: `row.geo is defined`, `'geo' in row`.
 _ASKED = re.compile(
     r"""[.](\w+)\s+is\s+(?:not\s+)?defined|\[?["'](\w+)["'](?:\]\s+is|\s+(?:not\s+)?in)\s""",
@@ -28,22 +21,14 @@ _ASKED = re.compile(
 )
 
 
-def saves(text: str) -> bool:
-    """Whether a playbook writes files, as far as its text tells."""
-    starts = (found.start() for found in _SAVES.finditer(text))
-    return any(not text[start - 1 : start].isalnum() for start in starts)
-
-
 class Tables:
     """The CSV files of one document; `chain` are the files that led to it, itself the last."""
 
-    def __init__(self, notes: Notes, rules: Rules, chain: tuple[Path, ...]) -> None:
+    def __init__(self, notes: Notes, chain: tuple[Path, ...]) -> None:
         self._notes = notes
-        self._rules = rules
-        self._chain = chain
         self._root = chain[0].parent if chain else notes.folder
 
-    def rows(self, source: str, path: Trail, names: Names, *, maybe: bool) -> Schema:
+    def rows(self, source: str, path: Trail, names: Names) -> Schema:
         """The schema of what `csv(…)` gives, where its file is there; note what is wrong in it.
 
         A file that the run itself may write is not looked at, nor one that lies outside the folder
@@ -53,11 +38,7 @@ class Tables:
         if named is None or folder is None or root is None or "csv" in names.roots:
             return {}
         name, delimiter = named
-        if self._may_be_written():
-            return {}
-        if trouble := file_trouble(folder, name, root):
-            if self._rules.running and not maybe:
-                self._notes.harden("KP214", trouble[0])
+        if file_trouble(folder, name, root) or self._notes.written.may_hold(name):
             return {}
         try:
             columns = row_reader(folder, root)(name, delimiter).columns
@@ -65,16 +46,10 @@ class Tables:
             hint = "correct the file"
             if delimiter == ",":
                 hint += f", or name its delimiter: csv('{name}', ';')"
-            severity = Severity.WARNING if maybe else Severity.ERROR
+            severity = Severity.WARNING if names.maybe else Severity.ERROR
             self._notes.add("KP214", str(error), hint, path=path, severity=severity)
             return {}
         asked = {a or b for a, b in _ASKED.findall(self._notes.document.text)}
         properties: Mapping[str, Json] = {column: {} for column in (*columns, *sorted(asked))}
         row = {"type": "object", "properties": properties, "x-columns": [name, *columns]}
         return {"type": "array", "items": row}
-
-    def _may_be_written(self) -> bool:
-        """Whether this playbook, one that includes it or one that was included before saves."""
-        saving = self._rules.saving
-        own = self._notes.document.text
-        return saves(own) or not saving.isdisjoint((*self._chain, *self._rules.included))

@@ -191,8 +191,7 @@ class Finished(NamedTuple):
 
     `key` tells the call apart from all others of the run, `digest` is that of its intent;
     `hidden` leads to the parts of the data that were masked. `top` is the number of the step of
-    the playbook that it belongs to, 0 below `finally`. `item` says in a word which item of a
-    loop it is about.
+    the playbook that it belongs to, 0 below `finally`.
     """
 
     key: str
@@ -201,7 +200,6 @@ class Finished(NamedTuple):
     digest: str = ""
     hidden: tuple[tuple[str | int, ...], ...] = ()
     top: int = 0
-    item: str = ""
 
 
 class Intent(NamedTuple):

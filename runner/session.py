@@ -205,8 +205,6 @@ class Session:
     def _mask(self, event: Finished | Intent | Retrying | Phase) -> Event:
         if isinstance(event, Finished):
             envelope = event.envelope
-            if event.item:
-                event = event._replace(item=self.masker.text(event.item))
             request = envelope["request"]
             shown = envelope
             if request is not None and "?" in request["url"]:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from conftest import Command, Run, Start, calls, steps
 
+from runner.changes import changes
 from runner.errors import RunnerError
 from runner.model import Request
-from runner.report.lines import changes
 from runner.session import Options, Session
 from runner.trackers import Trackers
 
@@ -138,7 +138,7 @@ def test_what_a_change_would_change(
     first, second, _ = map(json.loads, (folder / "r.jsonl").read_text("utf-8").splitlines())
     assert first["now"] == {"name": "Tea", "payout_value": 5, "notes": ""}
     assert second["now"] is None
-    assert 'now: {"name": "Tea"' in (folder / "r.md").read_text("utf-8")
+    assert 'notes: "" → "new"' in (folder / "r.md").read_text("utf-8")
 
 
 def test_of_what_is_long_the_differences_are_shown() -> None:
@@ -551,6 +551,27 @@ def test_what_a_person_reads(dry: Callable[..., Any], folder: Path) -> None:
     ]
     assert "2 would change something, 1 of them would destroy; a dry run: nothing was" in said.err
     assert [path.name for path in folder.iterdir()] == ["two.yaml"]
+
+
+def test_what_would_be_destroyed_is_never_cut(
+    cli: Command, folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes first, whatever else there is, and each item has its name."""
+    tracker = start(seed=SEED)
+    monkeypatch.setenv("KEITARO_URL", tracker.url)
+    monkeypatch.setenv("KEITARO_API_KEY", tracker.key)
+    text = steps(
+        "{for_each: '${{ range(80) }}', resource: offer, operation: create, body: {name: x}}",
+        "{name: gone, for_each: [{id: 1, name: Tea}], resource: offer, operation: delete, "
+        "id: '${{ item.id }}'}",
+    )
+    (folder / "p.yaml").write_text(text, encoding="utf-8")
+    cli("run", "p.yaml", "--dry-run", "--markdown=r.md", "--quiet")
+    page = (folder / "r.md").read_text(encoding="utf-8")
+    first, rest = page.split("### What would be sent")
+    assert "gone[0] (Tea)  offer.delete" in first
+    assert "| held back | would destroy |" in first
+    assert "… and 30 more" in rest
 
 
 def test_a_long_loop_shows_its_first_bodies(

@@ -17,7 +17,7 @@ RANKS = (
     ("model",),
     ("masking", "catalogue", "playbook", "marks", "chain"),
     ("templating", "trackers"),
-    ("shapes", "wire", "spots"),
+    ("shapes", "wire", "spots", "changes"),
     ("lint",),
     ("inputs", "answers", "retries", "journal", "validation", "editor_schema"),
     ("saving", "transport"),

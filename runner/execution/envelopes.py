@@ -16,7 +16,7 @@ def blank(step: Step, at: At, run: str, tracker: str, started: str) -> Value:
     """The envelope of a call of which nothing is known yet, as `envelope.schema.json` has it."""
     operation = step.work.operation if isinstance(step.work, Call) else None
     place = step.place
-    return {
+    envelope = {
         "run": run,
         "seq": 0,
         "step": at.label,
@@ -36,6 +36,9 @@ def blank(step: Step, at: At, run: str, tracker: str, started: str) -> Value:
         "started_at": started,
         "duration_ms": 0,
     }
+    if at.shown:
+        envelope["item"] = at.shown
+    return envelope
 
 
 def fail(envelope: Value, error: StepError) -> None:

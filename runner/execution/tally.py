@@ -110,7 +110,7 @@ class Tally:
         self._seq += 1
         envelope["seq"] = self._seq
         self._count(at, work, envelope)
-        self._emit(Finished(at.key, envelope, digest=digest, top=at.top, item=at.shown))
+        self._emit(Finished(at.key, envelope, digest=digest, top=at.top))
 
     def close(self) -> Summary:
         """The summary, with the exit code that it comes to."""

@@ -44,6 +44,13 @@ class Call(NamedTuple):
     duration: float
     error: Mapping[str, Any]
     changed: bool
+    destroys: bool
+
+    @property
+    def title(self) -> str:
+        """The step and the iteration, with the item that it is about."""
+        item = text_of(self.envelope.get("item"))
+        return f"{self.key} ({item})" if item else self.key
 
     @property
     def message(self) -> str:
@@ -92,7 +99,7 @@ class Calls:
 
     def __init__(self) -> None:
         self._catalogue = Catalogue()
-        self._writes: dict[tuple[str, str], bool | None] = {}
+        self._effects: dict[tuple[str, str], Effect | None] = {}
 
     def __call__(self, envelope: Mapping[str, Any]) -> Call:
         """The envelope as a call."""
@@ -119,6 +126,7 @@ class Calls:
             duration=_number(envelope.get("duration_ms")),
             error=error,
             changed=self._has_changed(envelope, outcome, error, (resource, operation)),
+            destroys=self._effect((resource, operation)) is Effect.DESTROYS,
         )
 
     def _has_changed(
@@ -134,15 +142,15 @@ class Calls:
         request = envelope.get("request")
         if not carried_out or not isinstance(request, dict):
             return False
-        if operation not in self._writes:
-            self._writes[operation] = self._look_up(*operation)
-        writes = self._writes[operation]
-        return request.get("method") != "GET" if writes is None else writes
+        effect = self._effect(operation)
+        return request.get("method") != "GET" if effect is None else effect is not Effect.READS
 
-    def _look_up(self, resource: str, operation: str) -> bool | None:
-        """Whether an operation writes; `None` where the catalogue of today does not know it."""
-        found = self._catalogue.operation(resource, operation)
-        return None if found is None else found.effect is not Effect.READS
+    def _effect(self, operation: tuple[str, str]) -> Effect | None:
+        """What an operation does; `None` where the catalogue of today does not know it."""
+        if operation not in self._effects:
+            found = self._catalogue.operation(*operation)
+            self._effects[operation] = None if found is None else found.effect
+        return self._effects[operation]
 
 
 @dataclass(slots=True)
@@ -158,6 +166,7 @@ class Totals:
     outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     changed: int = 0
     held: int = 0
+    held_destroys: int = 0
     stopped: int = 0
     began: float | None = None
     ended: float | None = None
@@ -168,6 +177,7 @@ class Totals:
         self.outcomes[call.outcome] += 1
         self.changed += call.changed
         self.held += call.held
+        self.held_destroys += call.held and call.destroys
         self.stopped += call.stopped
         _note(self.runs, text_of(call.envelope.get("run")))
         _note(self.trackers, text_of(call.envelope.get("tracker")))
@@ -218,6 +228,7 @@ class Totals:
             ("failed", self.outcomes[FAILED]),
             ("unknown", self.outcomes[UNKNOWN]),
             ("held back", self.held),
+            ("would destroy", self.held_destroys),
             ("skipped", self.outcomes[SKIPPED] - self.held - self.stopped),
             ("not run", not_run if isinstance(not_run, int) else 0),
         ]

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from runner.changes import all_changes
 from runner.exporters.calls import (
     FAILED,
     NO_END,
@@ -25,6 +26,7 @@ from runner.model import reason_held
 MOST_FAILURES = 50
 MOST_CHANGES = 100
 MOST_HELD = 50
+MOST_DESTROYS = 500
 LONGEST = 500  # characters of a message in a table
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&#$:@!])")
 _SIGNS = {"succeeded": "✅", "failed": "❌", "in doubt": "❓", "interrupted": "⏹️",
@@ -39,6 +41,7 @@ class _Seen:
     failures: list[Call] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
     held: list[Call] = field(default_factory=list)
+    destroys: list[Call] = field(default_factory=list)
 
 
 def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:
@@ -49,10 +52,14 @@ def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:
         seen.totals.add(call)
         if call.outcome in {FAILED, UNKNOWN} and len(seen.failures) < MOST_FAILURES:
             seen.failures.append(call)
-        if call.held and len(seen.held) < MOST_HELD:
+        if call.held and call.destroys and len(seen.destroys) < MOST_DESTROYS:
+            seen.destroys.append(call)
+        elif call.held and not call.destroys and len(seen.held) < MOST_HELD:
             seen.held.append(call)
         if call.changed and len(seen.changes) < MOST_CHANGES:
-            seen.changes.append(" ".join(filter(None, (f"{call.key} ({call.what})", call.result))))
+            seen.changes.append(
+                " ".join(filter(None, (f"{call.title} ({call.what})", call.result)))
+            )
     for line in _lines(seen, reader, surroundings):
         stream.write(line + "\n")
 
@@ -85,7 +92,7 @@ def _lines(seen: _Seen, reader: Reader, surroundings: Surroundings) -> list[str]
 
 
 def _first(call: Call, surroundings: Surroundings) -> list[str]:
-    lines = [f"### First failure: {_text(call.key)}", "", _text(call.message), ""]
+    lines = [f"### First failure: {_text(call.title)}", "", _text(call.message), ""]
     if call.hint:
         lines += [_text(call.hint), ""]
     excerpt = Excerpts(surroundings.folder).at(call.file, call.line, call.column)
@@ -120,7 +127,7 @@ def _failures(seen: _Seen) -> list[str]:
     lines = ["| step | call | status | what happened | where |", "| --- | --- | --- | --- | --- |"]
     for call in seen.failures:
         kind = "unknown" if call.outcome == UNKNOWN else str(call.status or "")
-        cells = (call.key, call.what, kind, call.message, call.source)
+        cells = (call.title, call.what, kind, call.message, call.source)
         lines.append("| " + " | ".join(_text(cell) for cell in cells) + " |")
     if total > len(seen.failures):
         lines.append(f"\n… and {total - len(seen.failures):,} more, which the report names.")
@@ -128,27 +135,31 @@ def _failures(seen: _Seen) -> list[str]:
 
 
 def _held(seen: _Seen) -> list[str]:
-    """What a dry run held back, as it would be sent."""
-    if not seen.held:
-        return []
+    """What a dry run held back, as it would be sent: first what would destroy, and all of that."""
+    totals = seen.totals
+    drawn = _drawn_calls(seen.destroys, totals.held_destroys)
+    lines = ["### What would be destroyed", "", *_fenced(drawn), ""] if drawn else []
+    drawn = _drawn_calls(seen.held, totals.held - totals.held_destroys)
+    return [*lines, "### What would be sent", "", *_fenced(drawn), ""] if drawn else lines
+
+
+def _drawn_calls(calls: list[Call], count: int) -> list[str]:
     drawn: list[str] = []
-    for call in seen.held:
+    for call in calls:
         if drawn:
             drawn.append("")
         reason = reason_held(call.message)
-        drawn.append(f"{call.key}  {call.what}" + (f"  ({reason})" if reason else ""))
+        drawn.append(f"{call.title}  {call.what}" + (f"  ({reason})" if reason else ""))
         drawn.append(f"{call.request.get('method')} {call.request.get('url')}")
-        body = call.request.get("body")
-        if body is not None:
+        body, now = call.request.get("body"), call.envelope.get("now")
+        if isinstance(body, dict) and isinstance(now, dict):
+            drawn += all_changes(body, now)
+        elif body is not None:
             text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
             drawn.append(text if len(text) <= LONGEST else f"{text[:LONGEST]} …")
-        now = call.envelope.get("now")
-        if now is not None:
-            text = json.dumps(now, ensure_ascii=False)
-            drawn.append("now: " + (text if len(text) <= LONGEST else f"{text[:LONGEST]} …"))
-    if seen.totals.held > len(seen.held):
-        drawn.append(f"… and {seen.totals.held - len(seen.held):,} more, which the report names.")
-    return ["### What would be sent", "", *_fenced(drawn), ""]
+    if count > len(calls):
+        drawn.append(f"… and {count - len(calls):,} more, which the report names.")
+    return drawn
 
 
 def _changes(seen: _Seen) -> list[str]:

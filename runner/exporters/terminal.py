@@ -52,7 +52,7 @@ def _failure(call: Call) -> list[str]:
     word = "UNKNOWN" if call.outcome == UNKNOWN else "FAILED"
     status = "" if call.status is None else f"  {call.status}"
     return [
-        f"{word:<7}  {call.key}  {call.what}{status}",
+        f"{word:<7}  {call.title}  {call.what}{status}",
         f"         {call.source}: {call.message}",
         f"         {call.hint}",
     ]

@@ -64,9 +64,9 @@ class Console:
 
     def _head(self, event: Finished, outcome: str) -> str:
         envelope, key = event.envelope, event.key
-        if event.item:
-            cut = "…" if len(event.item) > MOST_OF_ITEM else ""
-            key += " " + self._dim(clean(f"({event.item[:MOST_OF_ITEM]}{cut})"))
+        if item := str(envelope.get("item", "")):
+            cut = "…" if len(item) > MOST_OF_ITEM else ""
+            key += " " + self._dim(clean(f"({item[:MOST_OF_ITEM]}{cut})"))
         word, colour = _MARKS[outcome]
         # A block, a set and an include are no call, and have neither.
         what = f"  {envelope['resource']}.{envelope['operation']}" if envelope["resource"] else ""

@@ -6,16 +6,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from runner.changes import ON_A_LINE, all_changes
 from runner.model import Json, reason_held, was_stopped
 from runner.report.drawing import clean
 
 # How much of a body is shown; the report has all of it.
-ON_A_LINE = 100
 MOST_LINES = 40
 MOST_WIDE = 400
-# Of a change, how many differences are shown, and what long texts have in common before them.
-MOST_CHANGES = 12
-MOST_ALIKE = 20
 
 
 def outcome_of(envelope: Mapping[str, Json]) -> str:
@@ -65,85 +62,13 @@ def would_send(envelope: Mapping[str, Any], *, whole: bool = True) -> Iterator[s
         yield "(-v shows its body too)"
         return
     if isinstance(body, dict) and isinstance(now, dict):
-        for name, value in body.items():
-            yield from map(clean, changes(name, now[name], value) if name in now
-                           else [f"{name}: {_brief(value)}"])  # fmt: skip
+        yield from map(clean, all_changes(body, now))
         return
     if body is not None:
         short = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
         yield from [clean(short)] if len(short) <= ON_A_LINE else body_lines(body)
     if "now" in envelope:
         yield "(what is there now cannot be read)"
-
-
-def changes(name: str, now: Json, value: Json) -> Iterator[str]:
-    """What a field would hold in place of what it holds now: one line, or one to each difference.
-
-    What a list or a mapping holds besides what is sent, such as ids and times, is no difference.
-    """
-    if _is_same(now, value):
-        yield f"{name}: {_brief(value)}, as it is"
-        return
-    if max(len(_text(now)), len(_text(value))) <= ON_A_LINE:
-        yield f"{name}: {_brief(now)} → {_brief(value)}"
-        return
-    found = list(_differences(name, now, value))
-    yield from found[:MOST_CHANGES]
-    if len(found) > MOST_CHANGES:
-        yield f"{name}: … ({len(found) - MOST_CHANGES} more)"
-
-
-def _differences(name: str, now: Json, value: Json) -> Iterator[str]:
-    if isinstance(now, dict) and isinstance(value, dict):
-        pairs = [(f"{name}.{key}", now.get(key, _NONE), part) for key, part in value.items()]
-    elif isinstance(now, list) and isinstance(value, list):
-        longer = range(max(len(now), len(value)))
-        pairs = [(f"{name}[{at}]", *(_at(items, at) for items in (now, value))) for at in longer]
-    else:
-        begin = _alike(now, value) - MOST_ALIKE
-        yield f"{name}: {_brief(now, begin)} → {_brief(value, begin)}"
-        return
-    for inner, was, will in pairs:
-        if was is _NONE:
-            yield f"{inner}: {_brief(will)}, new"
-        elif will is _NONE:
-            yield f"{inner}: {_brief(was)}, gone"
-        elif not _is_same(was, will):
-            yield from _differences(inner, was, will)
-
-
-_NONE: Any = object()
-
-
-def _at(items: list[Json], at: int) -> Json:
-    return items[at] if at < len(items) else _NONE
-
-
-def _is_same(now: Json, value: Json) -> bool:
-    if isinstance(now, dict) and isinstance(value, dict):
-        return all(key in now and _is_same(now[key], part) for key, part in value.items())
-    if isinstance(now, list) and isinstance(value, list):
-        return len(now) == len(value) and all(map(_is_same, now, value))
-    # Trackers give some numbers as text.
-    return now == value or str(now) == str(value)
-
-
-def _alike(one: Json, other: Json) -> int:
-    """How many characters two long texts have in common at their beginning."""
-    if not (isinstance(one, str) and isinstance(other, str)):
-        return 0
-    pairs = zip(_text(one), _text(other), strict=False)
-    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
-
-
-def _text(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _brief(value: Json, begin: int = 0) -> str:
-    text = _text(value)
-    text = f"…{text[begin:]}" if begin > 0 and len(text) > ON_A_LINE else text
-    return text if len(text) <= ON_A_LINE else f"{text[:ON_A_LINE]}…"
 
 
 def body_lines(body: Json, most: int = MOST_LINES) -> Iterator[str]:

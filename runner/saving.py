@@ -82,6 +82,8 @@ def _csv(value: Json, columns: tuple[str, ...]) -> bytes:
     if not isinstance(value, list) or not all(isinstance(row, Mapping) for row in value):
         raise ValueError("the value is no list of rows; name one, such as ${{ data.rows }}")
     names = columns or tuple(_columns(value))
+    if not names:
+        return b""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(names)

@@ -719,3 +719,71 @@ def test_a_rate_that_is_none(cli: Command, playbook: Path, text: str) -> None:
 def test_a_rate(cli: Command, playbook: Path, text: str) -> None:
     """A rate is calls a second, or a minute."""
     assert cli("run", "p.yaml", f"--rate={text}", "--emulator").code == 0
+
+
+def test_a_folder_holds_more_than_playbooks(cli: Command, folder: Path) -> None:
+    """Bodies and inputs are passed over; what cannot be read is not, nor a playbook of old habits."""
+    place = folder / "books"
+    place.mkdir()
+    (place / "p.yaml").write_text(steps("{resource: offer, operation: getAll}"))
+    (place / "body.yaml").write_text("name: Tea")
+    (place / "rows.yml").write_text("[1, 2]")
+    assert cli("validate", "books").err == "1 playbook, no problems\n"
+    (place / "no-version.yaml").write_text("steps: []")
+    (place / "broken.yaml").write_text("a: [")
+    said = cli("validate", "--strict", "books")
+    assert (said.code, said.err.split(",")[0]) == (3, "3 playbooks")
+    (place / "body.yaml").replace(folder / "body.yaml")
+    assert cli("validate", "--playbooks-only", "body.yaml").err == "0 playbooks, no problems\n"
+
+
+@pytest.mark.parametrize("closed", ["stdin", "stdout", "stderr"])
+def test_a_stream_that_is_closed(closed: str, folder: Path) -> None:
+    """Whoever closes one wants nothing of it; what is written to files is whole."""
+    (folder / "p.yaml").write_text(steps("{resource: offer, operation: getAll}"))
+    number = ("stdin", "stdout", "stderr").index(closed)
+    words = " ".join(command_line("run", "p.yaml", "--emulator", "--junit", "j.xml"))
+    done = subprocess.run(
+        ["sh", "-c", f"{words} {number}>&-"], cwd=folder, env=environment(), check=False,
+        capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert (done.returncode, "bug" in done.stderr) == (0, False)
+    assert (folder / "j.xml").read_text().endswith("</testsuites>\n")
+
+
+def test_one_form_at_most_goes_to_stdout(cli: Command, playbook: Path, tracker: Emulator) -> None:
+    """Two would run into each other."""
+    said = cli("run", "p.yaml", "--html", "-", "--junit", "-")
+    assert (said.code, said.out) == (2, "")
+    assert "can go to stdout" in said.err
+    assert calls(tracker) == []
+
+
+def test_outputs_of_a_run_that_fails(cli: Command, folder: Path, tracker: Emulator,
+                                     monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """What an earlier run gave back is not written over with nothing."""
+    monkeypatch.setenv("KEITARO_URL", tracker.url)
+    monkeypatch.setenv("KEITARO_API_KEY", tracker.key)
+    (folder / "p.yaml").write_text(steps("{resource: offer, operation: get, id: 9}"))
+    (folder / "o.json").write_text("kept")
+    said = cli("run", "p.yaml", "--outputs", "o.json")
+    assert said.code == 1
+    assert "o.json is left as it is" in said.err
+    assert (folder / "o.json").read_text() == "kept"
+    assert cli("run", "p.yaml", "--outputs", "-").out == "{}\n"
+
+
+def test_a_job_of_github_is_told_of_mistakes(
+    cli: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `run` too, with the file as seen from the top of the repository."""
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(folder))
+    inner = folder / "inner"
+    inner.mkdir()
+    monkeypatch.chdir(inner)
+    (inner / "p.yaml").write_text(steps("{resource: offers, operation: getAll}"))
+    expected = "::error file=inner/p.yaml,line=3,col=16,endColumn=22,title=KP206::"
+    assert cli("validate", "--format", "github", "p.yaml").out.startswith(expected)
+    assert "::error" not in cli("run", "p.yaml").err
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert f"\n{expected}" in cli("run", "p.yaml").err

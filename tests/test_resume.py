@@ -1059,8 +1059,8 @@ def test_all_doubts_are_settled_before_anything_is_sent(place: Make) -> None:
         HEAD
         + """
 steps:
-  - {name: each, for_each: [1, 2, 3, 4, 5, 6, 7, 8], concurrency: 3, resource: offer,
-     operation: create, body: {name: "New ${{ item }}"}}
+  - {name: each, for_each: [1, 2, 3, 4, 5, 6, 7, 8], concurrency: 3, on_error: continue,
+     resource: offer, operation: create, body: {name: "New ${{ item }}"}}
 """
     )
     it.first(text, 5, Fault("reset_after", match="POST", times=3))

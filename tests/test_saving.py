@@ -14,6 +14,7 @@ from conftest import Run, Start, steps
 
 from runner.emulator import Fault
 from runner.saving import save
+from runner.templating import Rows
 
 ROWS = [
     {"id": 1, "name": "Tea, green", "country": ["DE"], "payout": 1.5},
@@ -37,6 +38,9 @@ def test_csv_columns(folder: Path) -> None:
     assert (folder / "a.csv").read_text() == ('name,id,nothing\n"Tea, green",1,\n"say ""x""",2,\n')
     save(folder, "a.csv", None, [], ("id", "name"))
     assert (folder / "a.csv").read_text() == "id,name\n"
+    save(folder, "a.csv", None, [])
+    with (folder / "a.csv").open("rb") as file:
+        assert list(Rows(file, "a.csv", most=9)) == []
 
 
 def test_text_and_raw(folder: Path) -> None:

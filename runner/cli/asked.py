@@ -18,7 +18,8 @@ MOST_DESTROYED = 20
 # The options that the next part of a run should have too, each with its default.
 _KEPT_TO_GO_ON: Mapping[str, tuple[str, Any]] = {
     "--state-dir": ("state_dir", None), "--report": ("report", None),
-    "--outputs": ("outputs", None), "--trackers": ("trackers_file", None),
+    "--outputs": ("outputs", None), "--html": ("html", None), "--junit": ("junit", None),
+    "--markdown": ("markdown", None), "--trackers": ("trackers_file", None),
     "--tracker": ("tracker", None),
     "--max-destroy": ("max_destroy", MOST_DESTROYED), "--jobs": ("jobs", 1),
     "--transport": ("transport", None), "--rate": ("rate", None),

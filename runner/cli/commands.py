@@ -73,6 +73,7 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line and exit: the boundary where every error becomes words and a code."""
+    _fill_in_for_closed_streams()
     if "_KEITARO_RUNNER_COMPLETE" in os.environ:  # a shell asks what could be typed next
         importlib.import_module("runner.cli.completion").prepare(group)
     try:
@@ -101,3 +102,11 @@ def main() -> None:
         for line in describe_bug(error):
             click.echo(line, err=True)
         sys.exit(ExitCode.FAILED)
+
+
+def _fill_in_for_closed_streams() -> None:
+    """Whoever closed a stream wants nothing of it, nor that the next file takes its place."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123

@@ -13,8 +13,10 @@ import click
 
 from runner import inputs
 from runner.catalogue import Catalogue
+from runner.cli.annotated import annotated
 from runner.cli.asked import Asked
 from runner.cli.output import painter, say
+from runner.cli.readers import is_job
 from runner.errors import ExitCode, RunnerError
 from runner.model import Json, Problem, Severity
 from runner.planning import Plan, build
@@ -37,6 +39,9 @@ def refuse(playbook: str, problems: list[Problem]) -> None:
     """Say the problems; an error among them ends the command."""
     for problem in problems:
         say(draw(problem, painter()) + "\n")
+    if is_job():
+        for line in annotated(problems):
+            say(line)
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
     if errors:
         raise RunnerError(

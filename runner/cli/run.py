@@ -140,8 +140,10 @@ def _run(asked: Asked, stack: ExitStack) -> int:
     from runner.session import Options, Session  # noqa: PLC0415  (the HTTP library comes with it)
     from runner.trackers import Trackers  # noqa: PLC0415
 
-    if asked.report == asked.outputs == "-":
-        raise click.UsageError("only one of --report and --outputs can go to stdout")
+    if [asked.report, asked.outputs, *asked.forms.values()].count("-") > 1:
+        raise click.UsageError(
+            "only one of --report, --outputs, --html, --junit and --markdown can go to stdout"
+        )
     if asked.dry_run and asked.outputs:
         raise click.UsageError("--outputs has nothing to write in a dry run; leave it out")
     if asked.files:
@@ -215,7 +217,7 @@ def _execute(
     from runner import runs  # noqa: PLC0415
     from runner.chain import KEY_VARIABLE, Chain  # noqa: PLC0415
     from runner.cli.readers import told_to_readers  # noqa: PLC0415
-    from runner.cli.reporting import end_reports, open_report, write_outputs  # noqa: PLC0415
+    from runner.cli.reporting import end_reports, open_report  # noqa: PLC0415
     from runner.execution.past import Past  # noqa: PLC0415
     from runner.journal import Store, state_folder  # noqa: PLC0415
     from runner.report.turns import InTurn  # noqa: PLC0415
@@ -275,10 +277,19 @@ def _execute(
         seconds=time.monotonic() - began,
         saved=[masker.text(name) for name in session.saved],
     )
-    if asked.outputs:  # once all else is told: it may not be to be written
-        write_outputs(asked.outputs, told.outputs)
+    _give_back(asked, told)
     _tell_crash(summary, masker)
     return summary
+
+
+def _give_back(asked: Asked, summary: Summary) -> None:
+    """Write the outputs, once all else is told: it may not be to be written. Raises RunnerError."""
+    from runner.cli.reporting import write_outputs  # noqa: PLC0415
+
+    if asked.outputs and asked.outputs != "-" and summary.exit_code != ExitCode.OK:
+        say(f"note: {asked.outputs} is left as it is, since the run gave nothing back")
+    elif asked.outputs:
+        write_outputs(asked.outputs, summary.outputs)
 
 
 def _announce(asked: Asked, file: str, tracker: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from runner.catalogue import Catalogue
+from runner.cli.annotated import annotated
 from runner.cli.options import insecure_option, trackers_option
 from runner.cli.output import painter, say
 from runner.errors import ExitCode, RunnerError
@@ -33,6 +34,11 @@ _SUFFIXES = (".yaml", ".yml")
 )
 @click.option("--strict", is_flag=True, help="Take warnings as errors.")
 @click.option(
+    "--playbooks-only",
+    is_flag=True,
+    help="Pass over files that are no playbooks, as is done in folders anyway.",
+)
+@click.option(
     "--preflight",
     is_flag=True,
     help="Look the ids up that valid playbooks state; only reads from the tracker.",
@@ -44,12 +50,15 @@ def command(
     playbooks: tuple[str, ...],
     form: str,
     strict: bool,
+    playbooks_only: bool,
     preflight: bool,
     tracker: str | None,
     trackers_file: Path | None,
     insecure: bool,
 ) -> None:
     """Check PLAYBOOK files and folders of them (- is standard input). Nothing is changed.
+
+    In folders, YAML that has neither `version` nor `steps` is passed over: bodies, inputs.
 
     Problems go to stdout with file, line and column, all of them at once; the exit code is 3
     where there is an error, and 0 where there are none or only warnings. A comment such as
@@ -59,15 +68,14 @@ def command(
     if (tracker or trackers_file or insecure) and not preflight:
         raise click.UsageError("--tracker, --trackers and --insecure go with --preflight")
     rules = Rules(Catalogue())
-    files = list(_files(playbooks))
-    documents = [read(file) for file in files]
+    documents = list(_documents(playbooks, playbooks_only=playbooks_only))
     problems = [problem for document in documents for problem in check(document, rules)]
     if preflight and not any(p.severity is Severity.ERROR for p in problems):
         problems += _look_up(documents, rules, trackers_file, tracker, insecure=insecure)
     _FORMS[form](problems)
     errors = sum(p.severity is Severity.ERROR for p in problems)
     warnings = len(problems) - errors
-    say(_verdict(len(files), errors, warnings))
+    say(_verdict(len(documents), errors, warnings, strict=strict))
     if errors or (strict and warnings):
         raise click.exceptions.Exit(ExitCode.INVALID)
 
@@ -87,15 +95,25 @@ def _look_up(
     return preflight.check(documents, rules, Trackers(file, os.environ, insecure=insecure), tracker)
 
 
-def _files(names: tuple[str, ...]) -> Iterator[str]:
+def _documents(names: tuple[str, ...], *, playbooks_only: bool) -> Iterator[Document]:
+    """The playbooks of those names, and those in the folders of those names. Raises RunnerError."""
     for name in names:
-        if name != "-" and Path(name).is_dir():
-            found = sorted(str(p) for p in Path(name).rglob("*") if _is_meant(p.relative_to(name)))
-            if not found:
-                raise RunnerError(f"no playbook lies in {name}", "playbooks end in .yaml or .yml")
-            yield from found
-        else:
-            yield name
+        if name == "-" or not Path(name).is_dir():
+            document = read(name)
+            if not playbooks_only or _is_playbook(document):
+                yield document
+            continue
+        files = sorted(str(p) for p in Path(name).rglob("*") if _is_meant(p.relative_to(name)))
+        found = [document for file in files if _is_playbook(document := read(file))]
+        if not found:
+            raise RunnerError(f"no playbook lies in {name}", "playbooks end in .yaml or .yml")
+        yield from found
+
+
+def _is_playbook(document: Document) -> bool:
+    """Whether a file is meant for one: it says so, or cannot be read."""
+    data = document.data
+    return document.broken or (isinstance(data, dict) and bool(data.keys() & {"version", "steps"}))
 
 
 def _is_meant(path: Path) -> bool:
@@ -104,11 +122,12 @@ def _is_meant(path: Path) -> bool:
     return path.suffix in _SUFFIXES and not hidden and path.name != "trackers.yaml"
 
 
-def _verdict(files: int, errors: int, warnings: int) -> str:
+def _verdict(files: int, errors: int, warnings: int, *, strict: bool) -> str:
     many = "playbook" if files == 1 else "playbooks"
     if not errors and not warnings:
         return f"{files} {many}, no problems"
-    return f"{files} {many}, {_count(errors, 'error')}, {_count(warnings, 'warning')}"
+    taken = " (taken as errors: --strict)" if strict and warnings else ""
+    return f"{files} {many}, {_count(errors, 'error')}, {_count(warnings, 'warning')}{taken}"
 
 
 def _count(number: int, word: str) -> str:
@@ -141,21 +160,8 @@ def _plain(problem: Problem) -> dict[str, str | int]:
 
 
 def _github(problems: list[Problem]) -> None:
-    """Workflow commands: GitHub draws each at its line of the pull request."""
-    for problem in problems:
-        place = problem.place
-        head = (
-            f"::{problem.severity.value} file={_escape(place.file, head=True)},line={place.line},"
-            f"col={place.column},endColumn={place.column + place.length},"
-            f"title={_escape(problem.code, head=True)}"
-        )
-        hint = f" ({problem.hint})" if problem.hint else ""
-        click.echo(f"{head}::{_escape(problem.message + hint)}")
-
-
-def _escape(text: str, *, head: bool = False) -> str:
-    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return text.replace(":", "%3A").replace(",", "%2C") if head else text
+    for line in annotated(problems):
+        click.echo(line)
 
 
 _FORMS = {"text": _text, "json": _json, "github": _github}

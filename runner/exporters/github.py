@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TextIO
 
+from runner.annotations import annotation, from_the_top
 from runner.exporters.calls import FAILED, UNKNOWN, Call, Calls, plural
 from runner.exporters.excerpts import playbook_text
 from runner.exporters.reading import Reader
@@ -57,29 +57,13 @@ def _command(spot: _Spot, surroundings: Surroundings, open_: Open) -> str:
         told = {"type": call.error_type, "message": call.message}
         error = {**told, "response": call.error.get("response")}
         place, _ = find_spot({"source": call.source, "error": error}, open_)
-        properties = {"file": _path(call.file, surroundings), "line": place.line,
-                      "col": place.column}  # fmt: skip
+        file = from_the_top(call.file, surroundings.folder, surroundings.environ)
+        properties = {"file": file, "line": place.line, "col": place.column}
     properties["title"] = f"{call.key} {call.what} {call.outcome}"
-    head = ",".join(f"{name}={_escape(str(text), head=True)}" for name, text in properties.items())
     more = spot.count - 1
     parts = [
         call.message or call.outcome,
         f"({call.hint})" if call.hint else "",
         f"and {plural(more, 'time')} more" if more else "",
     ]
-    return f"::error {head}::{_escape(' '.join(part for part in parts if part))}"
-
-
-def _path(file: str, surroundings: Surroundings) -> str:
-    """The path as seen from the top of the repository, which is what GitHub goes by."""
-    top = surroundings.environ.get("GITHUB_WORKSPACE")
-    if not top:
-        return file
-    path = (surroundings.folder / file).resolve()
-    root = Path(top).resolve()
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else file
-
-
-def _escape(text: str, *, head: bool = False) -> str:
-    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return text.replace(":", "%3A").replace(",", "%2C") if head else text
+    return annotation("error", properties, " ".join(part for part in parts if part))

@@ -77,7 +77,7 @@ def _why(reason: str) -> str:
     if reason.startswith("steps"):
         return reason
     part, of, whole = reason.partition(" of ")
-    touched = f"a {whole}'s {part}" if of else reason
+    touched = f"a {whole}'s {part}" if of and part != "all" else reason
     return {"destroys": "this one destroys", "expects": "it guards what comes after"}.get(
         reason, f"both touch {touched}"
     )

@@ -102,7 +102,10 @@ class Rows(Sequence[Row]):
         return io.BufferedReader(copy)
 
     def _look_through(self, lines: Any, name: str) -> None:
-        header = [column.strip() for column in next(lines, [])]
+        first = next(lines, None)
+        if first is None:  # a table that was saved with no rows has no columns either
+            return
+        header = [column.strip() for column in first]
         if not header or len(set(header)) != len(header) or "" in header:
             raise ValueError(f"'{name}' must begin with a line of column names, each once")
         begin = self._at

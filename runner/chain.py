@@ -157,7 +157,8 @@ class Break(NamedTuple):
 class Verified:
     """What the lines seen so far come to; `head` is the hash of the last envelope.
 
-    `readable` is set once one of them was JSON at all.
+    `readable` is set once one of them was JSON at all. `needs_key` is set where the trailer says
+    that there was a key, and nobody gave one: without it every line looks changed.
     """
 
     run: str = ""
@@ -166,6 +167,7 @@ class Verified:
     head: str = FIRST
     algorithm: str = ""
     complete: bool = False
+    needs_key: bool = False
 
 
 class Verifier:
@@ -232,6 +234,7 @@ class Verifier:
         seen = self.verified
         seen.complete = True
         seen.run, seen.algorithm = str(fields.get("run")), str(fields.get("algorithm"))
+        seen.needs_key = seen.algorithm == HMAC and self._hasher.algorithm == SHA256
         if fields.get("count") != seen.count:
             yield f"is the trailer of {fields.get('count')} lines, and {seen.count} are there"
 

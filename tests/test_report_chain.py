@@ -329,7 +329,8 @@ def test_run_with_a_key(
     monkeypatch.delenv(KEY_VARIABLE)
     said = cli("report", "verify", "r.jsonl")
     assert said.code == ExitCode.FAILED
-    assert KEY_VARIABLE in said.out
+    assert KEY_VARIABLE in said.err
+    assert said.out == ""
     assert KEY not in (folder / "r.jsonl").read_text()
 
 

@@ -148,6 +148,12 @@ def _verify(path: Path, place: str, head: str | None) -> None:
     seen = verifier.verified
     if not seen.readable:
         raise RunnerError(f"{place} is no report", "`run --report FILE` writes one")
+    if seen.needs_key:
+        raise RunnerError(
+            f"{place} was made with a key, and cannot be verified without it",
+            f"set {KEY_VARIABLE} to the key that the run had",
+            code=ExitCode.FAILED,
+        )
     for found in told:
         click.echo(f"{place}:{found.line}: line {found.line} {found.message}")
     if count > _MOST_BREAKS:

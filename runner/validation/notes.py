@@ -12,7 +12,6 @@ from runner.shapes import Mismatch, Shape
 from runner.templating import Reference, TemplateError, Templates, split_text
 from runner.templating.functions import FILE_READERS
 from runner.templating.text import (
-    MAYBE_BARE,
     OPEN,
     Segment,
     UnclosedError,
@@ -21,10 +20,13 @@ from runner.templating.text import (
     without_dollar,
 )
 from runner.validation.files import Written, file_trouble
+from runner.validation.leaves import keys_like, leaves
 from runner.validation.names import Names
 
 # A function that reads a file, and the name of that where it is written out.
 _FILE = re.compile(rf"\b(?:{'|'.join(FILE_READERS)})\(\s*(['\"])([^'\"\\]+)\1")
+# The end of an expression that may be a key.
+_KEY = re.compile(r"""}}[^\n{}"']*["']?\s*:\s""")
 # An expression that may do without a part of it.
 _MAYBE = re.compile(r"\b(?:if|and|or|default|d)\b")
 _CODES = {"additionalProperties": "02", "required": "03"}
@@ -47,6 +49,7 @@ class Notes:
         self.document = document
         self.templates = templates
         self.written = written
+        self._may_have_keys = OPEN in document.text and _KEY.search(document.text) is not None
         self.folder = folder or document.folder
 
     def add(
@@ -170,6 +173,15 @@ class Notes:
 
     def expressions(self, value: Json, trail: Trail, names: Names) -> None:
         """Check every expression inside a value: its syntax, and what it refers to."""
+        for path in keys_like(value, trail) if self._may_have_keys else ():
+            self.add(
+                "KP305",
+                f"'{path[-1]}' is a key, and is sent as it stands",
+                "write the mapping as one expression: ${{ {(NAME): VALUE} }}; "
+                "for the text itself, mark the step 'raw: true'",
+                path=path,
+                key=True,
+            )
         for text, path in leaves(value, trail):
             if OPEN in text:
                 self.text(text, path, names)
@@ -309,25 +321,3 @@ def is_respelled(mismatch: Mismatch, document: Document, path: Trail) -> bool:
         return False
     value = document.value(path)
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def leaves(value: Json, trail: Trail) -> list[tuple[str, Trail]]:
-    """Every text inside a value that has a brace in it, or the look of a path, with its path."""
-    found: list[tuple[str, Trail]] = []
-    _collect(value, trail, found)
-    return found
-
-
-def _collect(value: Json, trail: Trail, found: list[tuple[str, Trail]]) -> None:
-    # One list for all: generators inside generators take three times as long.
-    if isinstance(value, str):
-        if "{{" in value or ("." in value and MAYBE_BARE.search(value)):
-            found.append((value, trail))
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            if isinstance(part, str | dict | list):
-                _collect(part, (*trail, key), found)
-    elif isinstance(value, list):
-        for index, part in enumerate(value):
-            if isinstance(part, str | dict | list):
-                _collect(part, (*trail, index), found)

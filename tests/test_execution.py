@@ -64,7 +64,7 @@ steps:
       joined: "${{ 1 }}${{ 2 }}"
       literal: $${{ not.ours }}
       macro: "{{ad.name}} {subid} $x"
-      "${{ key }}": stays
+      "{{ key }}": stays
 """
     )
     (received,) = ran.tracker.requests
@@ -80,7 +80,7 @@ steps:
         "joined": "12",
         "literal": "${{ not.ours }}",
         "macro": "{{ad.name}} {subid} $x",
-        "${{ key }}": "stays",
+        "{{ key }}": "stays",
     }
     assert type(received.body["number"]) is int
 

@@ -498,3 +498,22 @@ def test_rate(folder: Path, start: Start, workers: int) -> None:
     if workers == 1:
         moments = [(r.at - NOON).total_seconds() for r in tracker.requests]
         assert moments == [2.0 * n for n in range(8)]
+
+
+def test_the_end_of_one_include_shields_no_other_step(scene: Scene) -> None:
+    """Includes that run at a time come to their `finally` at different times."""
+    (scene.folder / "inc.yaml").write_text(
+        steps("{resource: source, operation: getAll}")
+        + "finally: [{resource: campaign, operation: getAll}]\n"
+    )
+    scene.tracker.fault(Fault("delay", match="GET .*/campaigns", seconds=0.05, times=None))
+    scene.tracker.fault(Fault("delay", match="GET .*/offers", seconds=0.1, times=None))
+    text = steps(
+        "{name: all, for_each: '${{ range(6) }}', concurrency: 3, include: inc.yaml}",
+        "{name: many, for_each: '${{ range(20) }}', resource: offer, operation: getAll}",
+    )
+    child = scene.start(text)
+    scene.await_calls(13)
+    child.signal(signal.SIGINT)
+    assert child.wait().code == 130
+    assert len(calls(scene.tracker)) < 12 + 20

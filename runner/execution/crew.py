@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 
 
 class Crew(ABC):
@@ -16,7 +18,9 @@ class Crew(ABC):
 
     def run(self, workers: int) -> None:
         """Work until there is nothing left, and raise here what `work` raised first."""
-        threads = [threading.Thread(target=self._take, daemon=True) for _ in range(workers)]
+        # Each is below what this thread is below, a `finally` for one.
+        takes = [partial(copy_context().run, self._take) for _ in range(workers)]
+        threads = [threading.Thread(target=take, daemon=True) for take in takes]
         for thread in threads:
             thread.start()
         for thread in threads:

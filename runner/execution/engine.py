@@ -18,7 +18,7 @@ from runner.execution.overlap import ONE_BY_ONE, Overlap, in_order
 from runner.execution.requests import find_tracker
 from runner.execution.scope import At, Scope, all_of, both
 from runner.execution.shelf import Shelf
-from runner.execution.tally import Tally
+from runner.execution.tally import SHIELDED, Tally
 from runner.model import (
     ItemFinished,
     Json,
@@ -107,11 +107,11 @@ class _Playbook:
             return True
         keys = (self._outer.step(step.label).key for step in self._plan.last)
         self._tally.emit(Phase(success, tuple(keys)))
-        before, self._tally.shielded = self._tally.shielded, True
+        before = SHIELDED.set(True)
         try:
             return self._list(self._plan.last, self._scope, self._outer)
         finally:
-            self._tally.shielded = before
+            SHIELDED.reset(before)
 
     def _is_stopping(self) -> bool:
         return self._outside.stopping() and not self._tally.shielded

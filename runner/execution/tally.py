@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from runner.errors import ExitCode
@@ -34,13 +35,15 @@ UNUSABLE = frozenset(
 _CODES = {**dict.fromkeys(UNUSABLE, ExitCode.UNREACHABLE), "in_doubt": ExitCode.IN_DOUBT}
 
 
+# Of the thread and those that it starts: includes may be at different ends of themselves at a time.
+SHIELDED = ContextVar("shielded", default=False)
+
+
 class Tally:
     """One lock for numbering, counting and emitting: envelopes come out whole and in order."""
 
     def __init__(self, run_id: str, emit: Callable[[Event], None], seq: int = 0) -> None:
         self.summary = Summary(run_id)
-        # Set while `finally` runs, which no request to stop cuts short.
-        self.shielded = False
         self._emit = emit
         self._lock = threading.RLock()
         self._seq = seq
@@ -49,6 +52,11 @@ class Tally:
         self._under_way: dict[str, tuple[At, Call, dict[str, Json]]] = {}
         # Set once the run was broken off: what threads still do is no part of it any more.
         self.is_over = False
+
+    @property
+    def shielded(self) -> bool:
+        """Whether this thread is below a `finally`, which no request to stop cuts short."""
+        return SHIELDED.get()
 
     def begin(self, at: At, call: Call, envelope: dict[str, Json]) -> None:
         """A call is under way: should the run be broken off, its envelope is written as it is."""

@@ -27,7 +27,7 @@ def all_changes(body: Mapping[str, Json], now: Mapping[str, Json]) -> Iterator[s
 def changes(name: str, now: Json, value: Json) -> Iterator[str]:
     """What a field would hold in place of what it holds now: one line, or one to each difference.
 
-    What a list or a mapping holds besides what is sent, such as ids and times, is no difference.
+    What is left out of a list or a mapping is lost, unless it is nothing: null, 0 or empty.
     """
     if _is_same(now, value):
         yield f"{name}: {brief(value)}, as it is"
@@ -44,6 +44,7 @@ def changes(name: str, now: Json, value: Json) -> Iterator[str]:
 def _differences(name: str, now: Json, value: Json) -> Iterator[str]:
     if isinstance(now, dict) and isinstance(value, dict):
         pairs = [(f"{name}.{key}", now.get(key, _NONE), part) for key, part in value.items()]
+        pairs += [(f"{name}.{key}", now[key], _NONE) for key in _left_out(now, value)]
     elif isinstance(now, list) and isinstance(value, list):
         longer = range(max(len(now), len(value)))
         pairs = [(f"{name}[{at}]", *(_at(items, at) for items in (now, value))) for at in longer]
@@ -55,7 +56,7 @@ def _differences(name: str, now: Json, value: Json) -> Iterator[str]:
         if was is _NONE:
             yield f"{inner}: {brief(will)}, new"
         elif will is _NONE:
-            yield f"{inner}: {brief(was)}, gone"
+            yield f"{inner}: {brief(was)}, left out"
         elif not _is_same(was, will):
             yield from _differences(inner, was, will)
 
@@ -67,9 +68,14 @@ def _at(items: list[Json], at: int) -> Json:
     return items[at] if at < len(items) else _NONE
 
 
+def _left_out(now: Mapping[str, Json], value: Mapping[str, Json]) -> list[str]:
+    return [key for key, part in now.items() if part and key not in value]
+
+
 def _is_same(now: Json, value: Json) -> bool:
     if isinstance(now, dict) and isinstance(value, dict):
-        return all(key in now and _is_same(now[key], part) for key, part in value.items())
+        kept = all(key in now and _is_same(now[key], part) for key, part in value.items())
+        return kept and not _left_out(now, value)
     if isinstance(now, list) and isinstance(value, list):
         return len(now) == len(value) and all(map(_is_same, now, value))
     # Trackers give some numbers as text.

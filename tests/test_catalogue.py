@@ -54,7 +54,7 @@ BODY_KEYWORDS = {
     "type", "description", "properties", "additionalProperties", "required", "items", "enum",
     "pattern", "default", "examples", "minimum", "maximum", "minLength", "x-sent-as",
     "x-refers-to", "x-named-in", "x-replaces", "x-secret", "x-says", "x-given",
-    "x-meant",
+    "x-meant", "x-returned",
 }  # fmt: skip
 _CATALOGUE = Catalogue()
 OPERATIONS = [

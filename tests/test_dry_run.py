@@ -142,24 +142,52 @@ def test_what_a_change_would_change(
 
 
 def test_of_what_is_long_the_differences_are_shown() -> None:
-    """Not two texts that begin alike, nor lists in which ids and times come along."""
-    now = [{"id": n, "offer_id": n, "share": "50", "state": "active", "at": "2026"} for n in (1, 2)]
+    """Not two texts that begin alike; and what is left out, which is lost."""
+    now = [{"offer_id": n, "share": "50", "state": "active", "cap": 0, "x": ""} for n in (1, 2)]
     value = [{"offer_id": 1, "share": 50, "state": "active"}, {"offer_id": 3, "share": 50, "cap": 5},
              {"offer_id": 4, "share": 0}]  # fmt: skip
     assert list(changes("offers", now, value)) == [
         "offers[1].offer_id: 2 → 3",
-        "offers[1].cap: 5, new",
+        "offers[1].cap: 0 → 5",
+        'offers[1].state: "active", left out',
         'offers[2]: {"offer_id": 4, "share": 0}, new',
     ]
     (gone,) = changes("offers", now, value[:1])
-    assert gone.startswith('offers[1]: {"id": 2, ')
-    assert gone.endswith(", gone")
-    (same,) = changes("offers", now, [{"share": 50}, {"offer_id": 2}])
+    assert gone.startswith('offers[1]: {"offer_id": 2, ')
+    assert gone.endswith(", left out")
+    (same,) = changes("offers", now, [{**item, "share": 50} for item in now])
     assert same.endswith(", as it is")
     (line,) = changes("notes", "n" * 300 + "old", "n" * 300 + "new")
     assert line == f'notes: …{"n" * 20}old" → …{"n" * 20}new"'
     assert list(changes("n", {"a": 1}, {"a": 2})) == ['n: {"a": 1} → {"a": 2}']
+    assert list(changes("n", {"a": 1}, {})) == ['n: {"a": 1} → {}']
     assert list(changes("n", list(range(99)), [*range(1, 99), 0]))[-1] == "n: … (87 more)"
+
+
+def test_what_the_tracker_keeps_for_itself_is_no_change(run_playbook: Run, start: Start) -> None:
+    """Ids and times of nested things come back or do not; parameters that are left out are lost."""
+    ties = [{"offer_id": 1, "share": 100, "state": "active"}]
+    parameters = {f"sub_id_{n}": {"name": f"s{n}", "placeholder": "{x}"} for n in (1, 2)}
+    tracker = start(seed={
+        "offers": [{"id": 1, "name": "Tea"}], "campaigns": [{"id": 1, "name": "C", "alias": "c",
+                                                             "parameters": parameters}],
+        "streams": [{"id": 1, "campaign_id": 1, "name": "S", "offers": ties}],
+    })  # fmt: skip
+    one = json.dumps({"parameters": {"sub_id_1": parameters["sub_id_1"]}})
+    text = steps(
+        f"{{resource: stream, operation: update, id: 1, body: {json.dumps({'offers': ties})}}}",
+        f"{{resource: campaign, operation: update, id: 1, body: {one}}}",
+        "{resource: campaign, operation: update, id: 1, body: {parameters: {}}}",
+    )
+    came = run_playbook(text, tracker=tracker, dry=True)
+    shown = [
+        [line for name, value in e["request"]["body"].items()
+         for line in changes(name, e["now"][name], value)]
+        for e in came.envelopes
+    ]  # fmt: skip
+    assert shown[0][0].endswith(", as it is")
+    assert len(shown[1]) == 1
+    assert "as it is" not in shown[1][0] + shown[2][0]
 
 
 def test_what_is_known_beside_it_is_computed(run_playbook: Run, start: Start) -> None:

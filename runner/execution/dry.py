@@ -141,7 +141,8 @@ class Dry:
         why = why_held(scope, needs if effect is Effect.READS else "")
         envelope.update(request=shown(request), success=True, skipped=why)
         if not needs and call.needs.shown_by is not None:
-            envelope["now"] = self._now(call.needs.shown_by, request, reach)
+            now = self._now(call.needs.shown_by, request, reach)
+            envelope["now"] = _writable(now, call.operation.body or {})
         return True
 
     def _now(self, reads: Operation, request: Request, reach: Reach) -> Json:
@@ -184,6 +185,22 @@ class Dry:
         if call.needs.convert is not None and call.body is not None:
             sent = call.needs.convert(sent)
         return Request(call.operation.method, api + stands.undone(path), sent), needs
+
+
+def _writable(value: Json, schema: Mapping[str, Json]) -> Json:
+    """The value without what is the tracker's own: which it gives, and does not take."""
+    if isinstance(value, list):
+        items = schema.get("items") or {}
+        return [_writable(part, items) for part in value]
+    if not isinstance(value, dict):
+        return value
+    known = schema.get("properties") or {}
+    closed = schema.get("additionalProperties") is False
+    return {
+        key: _writable(part, known.get(key, {}))
+        for key, part in value.items()
+        if not known.get(key, {}).get("x-returned") and (key in known or not closed)
+    }
 
 
 def _leads_to_unknown(value: Json, trail: Iterable[str | int]) -> bool:

@@ -219,7 +219,7 @@ class _Playbook:
 
     def _loop(self, step: Step, scope: Scope, at: At, items: Sequence[Json], workers: int) -> Value:
         name = step.loop.name if step.loop else "item"
-        kept = self._plan.keeps(step.name)
+        kept = self._plan.keeps_whole(step.name)
         results: list[Value | None] = [None] * len(items) if kept else []
         outcomes: set[bool | None] = set()
 
@@ -307,7 +307,7 @@ class _Playbook:
         inner = {**scope, "steps": dict(scope["steps"])}
         success = self._list(block.steps, inner, at)
         own = {s.name: inner["steps"][s.name] for s in block.steps if s.name in inner["steps"]}
-        return {"steps": own if self._plan.keeps(step.name) else {}, **outcome(success)}
+        return {"steps": own if self._plan.keeps_whole(step.name) else {}, **outcome(success)}
 
     def _include(self, work: Include, scope: Scope, at: At) -> Value:
         given = given_inputs(work, self._dry.value(work.inputs, scope, "inputs"), self._outside)

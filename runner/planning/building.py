@@ -24,7 +24,7 @@ from runner.planning.plan import (
     Step,
     Until,
     Work,
-    kept_names,
+    kept,
 )
 from runner.playbook import Document, Map, Trail, read
 from runner.shapes import Shape
@@ -78,7 +78,7 @@ def _plan(
         variables=variables,
         outputs=outputs,
         started=started,
-        kept=kept_names(templates.references(), (*steps, *last)),
+        kept=kept(templates.references(), (*steps, *last)),
         document=document,
         templates=templates,
     )

@@ -132,7 +132,7 @@ class Plan:
     """A playbook that can run: its steps in order, its inputs, its vars still to be computed.
 
     `started` is when the run began, which `today()` and its like go by. `kept` names the steps
-    whose results are needed later (`kept_names`); `*` stands for all.
+    whose value is needed later.
     """
 
     name: str
@@ -144,32 +144,58 @@ class Plan:
     variables: Mapping[str, Renderer]
     outputs: Mapping[str, Renderer]
     started: datetime
-    kept: frozenset[str]
+    kept: Kept
     document: Document = field(repr=False)
     templates: Templates = field(repr=False)
 
     def keeps(self, name: str | None) -> bool:
-        """Whether what the step of that name gives is needed later."""
-        return name is not None and (name in self.kept or "*" in self.kept)
+        """Whether anything that the step of that name gives is needed later."""
+        return _is_in(name, self.kept.named)
+
+    def keeps_whole(self, name: str | None) -> bool:
+        """Whether more of it is needed than how it ended."""
+        return _is_in(name, self.kept.whole)
 
 
-def kept_names(references: Iterable[Reference], steps: Sequence[Step]) -> frozenset[str]:
-    """The names of the steps that something refers to, and of those inside of them.
+def _is_in(name: str | None, names: frozenset[str]) -> bool:
+    return name is not None and (name in names or "*" in names)
 
-    What a block gives is what its steps give, however deep, so that all of it is kept.
+
+class Kept(NamedTuple):
+    """The names of the steps whose value is needed later, and of those that need be kept whole.
+
+    Of the others success, skipped and count will do.
     """
-    named = (reference for reference in references if reference.root == "steps")
-    kept = {str(reference.keys[0]) if reference.keys else "*" for reference in named}
-    _add_inside(steps, kept, inside=False)
-    return frozenset(kept)
+
+    named: frozenset[str]
+    whole: frozenset[str]
 
 
-def _add_inside(steps: Sequence[Step], kept: set[str], *, inside: bool) -> None:
+def kept(references: Iterable[Reference], steps: Sequence[Step]) -> Kept:
+    """What is kept for the references of a playbook; `*` stands for all names.
+
+    What a block gives is what its steps give, however deep, so that all of it is kept whole.
+    """
+    named, whole = set(), set()
+    for reference in references:
+        if reference.root == "steps":
+            name = str(reference.keys[0]) if reference.keys else "*"
+            named.add(name)
+            if len(reference.keys) < 2 or reference.keys[1] not in _OUTSIDE:
+                whole.add(name)
+    _add_inside(steps, whole, inside=False)
+    return Kept(frozenset(named | whole), frozenset(whole))
+
+
+_OUTSIDE = frozenset({"success", "skipped", "count"})
+
+
+def _add_inside(steps: Sequence[Step], whole: set[str], *, inside: bool) -> None:
     for step in steps:
         if inside and step.name:
-            kept.add(step.name)
+            whole.add(step.name)
         if isinstance(step.work, Block):
-            _add_inside(step.work.steps, kept, inside=inside or step.name in kept)
+            _add_inside(step.work.steps, whole, inside=inside or step.name in whole)
 
 
 def destroys(work: Work) -> int:

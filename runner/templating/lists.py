@@ -14,6 +14,7 @@ from runner.templating.expressions import describe, nearest
 from runner.templating.texts import MAX_TEXT, text_of, width_of
 
 MAX_BATCH = 100_000
+_MOST_NAMES = 1_000  # of fields, among which one is looked for that was misspelt
 
 
 @pass_environment
@@ -78,8 +79,14 @@ def _where(environment: Any, value: Iterable[Any], **wanted: Any) -> list[Any]:
     Raises ValueError where none could: a field that no item has, or a text where all have numbers.
     """
     items = list(value)
-    found = [item for item in items if _fits(environment, item, wanted)]
-    if items and not found:
+    fitting = _fitting(environment, items, wanted)
+    return [item for item, fits in zip(items, fitting, strict=True) if fits]
+
+
+def _fitting(environment: Any, items: list[Any], wanted: Mapping[str, Any]) -> list[bool]:
+    """For each item, whether it fits. Raises ValueError where none ever could."""
+    found = [_fits(environment, item, wanted) for item in items]
+    if items and not any(found):
         for key, content in wanted.items():
             environment.budget.charge(CALL_COST * len(items))
             _check_findable(items, key, content)
@@ -104,33 +111,44 @@ def _kind(value: Any) -> str | None:
 
 
 @pass_environment
-def _omit(environment: Any, value: Any, *names: str) -> Any:
+def _omit(environment: Any, value: Any, *names: Any) -> Any:
     """A mapping without these fields, or a list of mappings, each without them."""
-    return _each(environment, value, lambda item: {k: v for k, v in item.items() if k not in names})
+    out = _field_names("omit", names)
+    return _each(environment, value, lambda item: {k: v for k, v in item.items() if k not in out})
 
 
 @pass_environment
-def _pick(environment: Any, value: Any, *names: str) -> Any:
+def _pick(environment: Any, value: Any, *names: Any) -> Any:
     """A mapping with these fields alone, or a list of such; each field must be there."""
+    wanted = _field_names("pick", names)
 
     def picked(item: Mapping[str, Any]) -> dict[str, Any]:
-        for name in names:
+        for name in wanted:
             if name not in item:
-                near = nearest(str(name), list(item))
+                near = nearest(name, list(item)[:_MOST_NAMES])
                 hint = f"; did you mean '{near}'?" if near else ""
                 raise ValueError(f"pick: an item has no '{name}'{hint}")
-        return {name: item[name] for name in names}
+        return {name: item[name] for name in wanted}
 
     return _each(environment, value, picked)
 
 
+def _field_names(what: str, names: Iterable[Any]) -> dict[str, None]:
+    """The names that a filter was given, one by one or in a list."""
+    all_ = [name for part in names for name in (part if isinstance(part, list) else [part])]
+    for name in all_:
+        if not isinstance(name, str):
+            raise TypeError(f"{what} takes the names of fields, and one is {describe(name)}")
+    return dict.fromkeys(all_)
+
+
 def _each(environment: Any, value: Any, change: Callable[[Any], Any]) -> Any:
-    items = value if isinstance(value, list) else [value]
-    environment.budget.charge(CALL_COST * len(items))
-    for item in items:
+    found = []
+    for item in value if isinstance(value, list) else [value]:
         if not isinstance(item, Mapping):
             raise TypeError(f"this takes a mapping, or a list of mappings, not {describe(item)}")
-    found = [change(item) for item in items]
+        environment.budget.charge(CALL_COST + ITEM_COST * len(item))
+        found.append(change(item))
     return found if isinstance(value, list) else found[0]
 
 
@@ -141,13 +159,13 @@ def _replace_where(
     """All items, those that fit with the changes merged in: for arrays that are replaced whole."""
     if not isinstance(changes, Mapping):
         raise TypeError(f"the changes must be a mapping, not {describe(changes)}")
-    found = []
-    for item in value:
-        if _fits(environment, item, wanted):
-            item = {**item, **changes}  # noqa: PLW2901  (a copy takes its place)
-            environment.budget.charge_made(item)
-        found.append(item)
-    return found
+    items = list(value)
+    fitting = _fitting(environment, items, wanted)
+    for at, item in enumerate(items):
+        if fitting[at]:
+            items[at] = {**item, **changes}
+            environment.budget.charge_made(items[at])
+    return items
 
 
 def _fits(environment: Any, item: Any, wanted: Mapping[str, Any]) -> bool:

@@ -290,7 +290,7 @@ class _Bound:
 def _pairs(value: Any) -> Any:
     """What a filter gives, its pairs as lists: to be compared and added to as any list."""
     if type(value) is list and value and isinstance(value[0], tuple):
-        return [list(pair) for pair in value]
+        return [list(part) if isinstance(part, tuple) else part for part in value]
     return value
 
 

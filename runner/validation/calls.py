@@ -272,6 +272,7 @@ class CallChecker:
             inner.mismatches(shape, document.data, (), "KP4", sent=True)  # type: ignore[arg-type]  # a Shape
             if templated:
                 inner.expressions(document.data, (), names)
+        inner.settle()
         self._notes.document.problems += document.problems
 
     # -- the answer ------------------------------------------------------------------------------

@@ -164,6 +164,7 @@ class _Playbook:
             last = names.unsure("may not have run")
             self.steps.check(data["finally"], ("finally",), last)
         self.notes.expressions(data.get("outputs"), ("outputs",), names)
+        self.notes.settle()
         bodies = cache(lambda name: read_body(self.document, name))
         self.document.problems += self.rules.linter.check(self.document, bodies)
 

@@ -56,8 +56,11 @@ class Written:
 
     @property
     def is_last_chance(self) -> bool:
-        """Whether what is not there now will not come to be, but by the run itself."""
-        return self._rules.running
+        """Whether what is not there now will not come to be, but by the run itself.
+
+        Of a playbook that is included nobody knows here whether it is come to.
+        """
+        return self._rules.running and len(self._chain) <= 1
 
     @cached_property
     def names(self) -> frozenset[str]:

@@ -49,6 +49,7 @@ class Notes:
         self.document = document
         self.templates = templates
         self.written = written
+        self._texts: set[tuple[str, int, int]] = set()
         self._may_have_keys = OPEN in document.text and _KEY.search(document.text) is not None
         self.folder = folder or document.folder
 
@@ -145,15 +146,21 @@ class Notes:
         self.document.problems.append(problem)
 
     def only_text(self, path: Trail) -> None:
-        """Drop the note that a text could be read as something else, where nothing else can stand.
+        """Have `settle` drop the note that a text could be read as something else.
 
-        A note at the very place of the value is meant.
+        A note at the very place of the value is meant, where nothing but a text can stand.
         """
         place = self.document.place(self.document.offset(path))
-        self.document.problems[:] = [
-            p for p in self.document.problems
-            if p.code != "KP109" or (p.place.line, p.place.column) != (place.line, place.column)
-        ]  # fmt: skip
+        self._texts.add((place.file, place.line, place.column))
+
+    def settle(self) -> None:
+        """Drop what was noted while reading and is of no matter, now that all is known."""
+        if self._texts:
+            self.document.problems[:] = [
+                problem for problem in self.document.problems
+                if problem.code != "KP109"
+                or (problem.place.file, problem.place.line, problem.place.column) not in self._texts
+            ]  # fmt: skip
 
     def condition(self, value: Json, path: Trail, names: Names) -> Sequence[Reference]:
         """Check a condition, which must be one expression; give what it refers to."""
@@ -247,8 +254,7 @@ class Notes:
         folder = self.folder
         if folder is None or "(" not in segment.text:
             return
-        # An item that the expression is about there may be none of.
-        sure = not (names.maybe or "index" in names.roots or _MAYBE.search(segment.text))
+        sure = not (names.maybe or _MAYBE.search(segment.text))
         error = sure and self.written.is_last_chance
         for found in _FILE.finditer(segment.text):
             trouble = file_trouble(folder, found[2], Path(folder.anchor))

@@ -161,6 +161,7 @@ class StepChecker:
         self._notes.expressions(items, path, names)
         self._notes.expressions(step.get("concurrency"), (*trail, "concurrency"), names)
         schema = self._item_schema(items, path, names)
+        names = names.doubtful()  # there may be no item
         name = step.get("as", "item")
         if not isinstance(name, str):  # which is noted already
             return names.with_roots({"item": schema, "index": {"type": "integer"}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 from runner.model import Json, Severity
@@ -16,7 +17,7 @@ from runner.validation.notes import Notes
 
 # What an expression asks for before it uses it: `row.geo is defined`, `'geo' in row`.
 _ASKED = re.compile(
-    r"""[.](\w+)\s+is\s+(?:not\s+)?defined|\[?["'](\w+)["'](?:\]\s+is|\s+(?:not\s+)?in)\s""",
+    r"""[.](\w+)\s*\)?\s+is\s+(?:not\s+)?(?:un)?defined|\[?["'](\w+)["'](?:\]\s+is|\s+(?:not\s+)?in)\s""",
     re.ASCII,
 )
 
@@ -27,6 +28,7 @@ class Tables:
     def __init__(self, notes: Notes, chain: tuple[Path, ...]) -> None:
         self._notes = notes
         self._root = chain[0].parent if chain else notes.folder
+        self._known: dict[tuple[str, str], list[str] | str] = {}
 
     def rows(self, source: str, path: Trail, names: Names) -> Schema:
         """The schema of what `csv(…)` gives, where its file is there; note what is wrong in it.
@@ -40,16 +42,29 @@ class Tables:
         name, delimiter = named
         if file_trouble(folder, name, root) or self._notes.written.may_hold(name):
             return {}
-        try:
-            columns = row_reader(folder, root)(name, delimiter).columns
-        except ValueError as error:
+        columns = self._columns(name, delimiter, folder, root)
+        if isinstance(columns, str):
             hint = "correct the file"
             if delimiter == ",":
                 hint += f", or name its delimiter: csv('{name}', ';')"
             severity = Severity.WARNING if names.maybe else Severity.ERROR
-            self._notes.add("KP214", str(error), hint, path=path, severity=severity)
+            self._notes.add("KP214", columns, hint, path=path, severity=severity)
             return {}
-        asked = {a or b for a, b in _ASKED.findall(self._notes.document.text)}
-        properties: Mapping[str, Json] = {column: {} for column in (*columns, *sorted(asked))}
+        properties: Mapping[str, Json] = {column: {} for column in (*columns, *self._asked)}
         row = {"type": "object", "properties": properties, "x-columns": [name, *columns]}
         return {"type": "array", "items": row}
+
+    @cached_property
+    def _asked(self) -> list[str]:
+        """The columns that the playbook asks for before it uses them."""
+        return sorted({a or b for a, b in _ASKED.findall(self._notes.document.text)})
+
+    def _columns(self, name: str, delimiter: str, folder: Path, root: Path) -> list[str] | str:
+        """The columns of a file, which is read once, or what is wrong in it."""
+        key = name, delimiter
+        if key not in self._known:
+            try:
+                self._known[key] = row_reader(folder, root)(name, delimiter).columns
+            except ValueError as error:
+                self._known[key] = str(error)
+        return self._known[key]

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from runner.answers import judge
 from runner.catalogue import Catalogue, Operation
+from runner.doubts import natural_key, question, same, show, spread
 from runner.errors import ExitCode, RunnerError
 from runner.execution.past import InDoubt, Past, Restored
-from runner.journal import Decision, Doubt, History, above
+from runner.journal import Decision, Done, Doubt, History
 from runner.marks import Marks
 from runner.masking import MASK
 from runner.model import Effect, Fault, Json, Reach, Reply, Request
@@ -45,8 +46,11 @@ class Memory(Past):
         self.seq = history.seq
         self._history = history
         self._catalogue = catalogue
+        self.destroyed = sum(map(self._destroys, history.done.values()))
+        # The calls in doubt that the run has come to.
+        self._come_to: set[str] = set()
         self._find = find
-        self._decisions = _spread(decisions, history.doubts)
+        self._decisions = spread(decisions, history.doubts)
         # Without it, a call that would now send something else is taken for the same.
         self._strict = strict
         self._marks = Marks()
@@ -68,11 +72,24 @@ class Memory(Past):
                 self._hide(mark)
         return Restored(envelope, done.digest if self._strict else "", done.ask_again)
 
+    def _destroys(self, done: Done) -> bool:
+        found = self._catalogue.operation(*done.call.split(".")) if done.call else None
+        return found is not None and found.effect is Effect.DESTROYS
+
+    def still_in_doubt(self) -> Sequence[str]:
+        """The calls in doubt that the run did not come to, and of which nobody said what they did.
+
+        Their step is gone, or the item of their loop.
+        """
+        words = {key for key, said in self._decisions.items() if said.word != "retry"}
+        return [key for key in self._history.doubts if key not in self._come_to | words]
+
     def doubt(self, key: str) -> InDoubt | None:
         """The doubt about a call, with a person's word on it where there is one."""
         doubt = self._history.doubts.get(key)
         if doubt is None:
             return None
+        self._come_to.add(key)
         digest = doubt.digest if self._strict else ""
         decision = self._decisions.get(key)
         if decision is None:
@@ -147,19 +164,24 @@ class Memory(Past):
         """The entity with the natural key of the body, the archive included."""
         doubt = self._history.doubts[key]
         operation = self._operation(doubt)
-        wanted = _natural_key(operation, body)
-        if key in self._settled and wanted == _natural_key(operation, doubt.request.get("body")):
+        wanted = natural_key(operation, body)
+        then = natural_key(operation, doubt.request.get("body"))
+        if key in self._settled and wanted == then:
             return cast("Mapping[str, Json] | None", self._settled[key])
+        if then and self._settled.get(key):
+            raise LookupError(
+                f"what was sent is there ({show(then)}), and would be sent otherwise now"
+            )
         if wanted is None:
             raise LookupError(f"{operation} has no natural key to look for")
         found = [
             row
             for name in operation.lookups
             for row in self._list(operation, name, body, doubt)
-            if all(_same(row.get(field), value) for field, value in wanted.items())
+            if all(same(row.get(field), value) for field, value in wanted.items())
         ]
         if len(found) > 1:
-            raise LookupError(f"{len(found)} entities have {_show(wanted)}")
+            raise LookupError(f"{len(found)} entities have {show(wanted)}")
         return found[0] if found else None
 
     def fetch(self, key: str, entity: str) -> Json:
@@ -176,7 +198,7 @@ class Memory(Past):
             return {"id": number}
         found = self._read(operation, number, {}, doubt.tracker)
         for field, value in self._telling(doubt).items():
-            if isinstance(found, dict) and not _same(found.get(field, value), value):
+            if isinstance(found, dict) and not same(found.get(field, value), value):
                 raise RunnerError(
                     f"{operation.resource} {entity} has {field} {found[field]!r}, "
                     f"and {key} sent {value!r}",
@@ -192,7 +214,7 @@ class Memory(Past):
             field: value
             for field, value in (body if isinstance(body, dict) else {}).items()
             if isinstance(value, str | int)
-            and value != MASK
+            and MASK not in str(value)
             and (field in {_NAME, *operation.natural_key} or "x-refers-to" in known.get(field, {}))
         }
 
@@ -253,7 +275,7 @@ class Memory(Past):
         if open_:
             words = [shlex.quote(f"{open_[0].key}={word}") for word in ("done", "retry", "id:123")]
             raise RunnerError(
-                "\n".join(["in doubt: sent, with no answer seen", *map(_question, open_)]),
+                "\n".join(["in doubt: sent, with no answer seen", *map(question, open_)]),
                 f"look at the tracker, then resume with --in-doubt {words[0]}, "
                 f"{words[1]} or {words[2]}"
                 + ("; done and retry may be said of a whole loop" if len(open_) > 1 else ""),
@@ -266,11 +288,17 @@ class Memory(Past):
                 self._settle(key, doubt)
             except (LookupError, RunnerError) as error:
                 trouble[key] = str(error)
-                hint = hint or getattr(error, "hint", "") or _WORDS
+                hint = hint or getattr(error, "hint", "")
+        named: dict[tuple[str, str, str], str] = {}
+        for key, decision in self._decisions.items():
+            doubt = self._history.doubts[key]
+            entity = doubt.call.partition(".")[0], doubt.tracker, decision.entity
+            if decision.word == "id" and named.setdefault(entity, key) != key:
+                trouble.setdefault(key, f"{named[entity]} is said to have made that one")
         if trouble:
             lines = ["still in doubt, and nothing was sent"]
             lines += [f"  {key}: {said}" for key, said in trouble.items()]
-            raise RunnerError("\n".join(lines), hint, code=ExitCode.IN_DOUBT)
+            raise RunnerError("\n".join(lines), hint or _WORDS, code=ExitCode.IN_DOUBT)
 
     def _settle(self, key: str, doubt: Doubt) -> None:
         decision = self._decisions.get(key)
@@ -285,43 +313,7 @@ class Memory(Past):
             return True
         operation = self._operation(doubt)
         body = doubt.request.get("body")
-        return operation.repeatable or _natural_key(operation, body) is not None
-
-
-def _spread(
-    decisions: Mapping[str, Decision], doubts: Mapping[str, Doubt]
-) -> Mapping[str, Decision]:
-    """The decisions by call: one on a loop, or a block, is one on each of its calls in doubt."""
-    found: dict[str, Decision] = {}
-    for key, decision in decisions.items():
-        parts = [doubt for doubt in doubts if key in above(doubt)]
-        exact = key in doubts or not parts or decision.word == "id"
-        found |= dict.fromkeys([key] if exact else parts, decision)
-    return found
-
-
-def _natural_key(operation: Operation, body: Json) -> dict[str, Json] | None:
-    """The fields of a body by which what it creates can be found; `None` where one is missing."""
-    if not operation.natural_key or not operation.lookups or not isinstance(body, Mapping):
-        return None
-    wanted = {field: body.get(field) for field in operation.natural_key}
-    missing = any(value in {None, "", MASK} for value in wanted.values())
-    return None if missing else wanted
-
-
-def _same(one: Json, other: Json) -> bool:
-    return one == other or str(one) == str(other)
-
-
-def _show(wanted: Mapping[str, Json]) -> str:
-    return ", ".join(f"{field} {value}" for field, value in wanted.items())
-
-
-def _question(doubt: Doubt) -> str:
-    request = doubt.request
-    body = request.get("body")
-    about = f" with {json.dumps(body, ensure_ascii=False)[:200]}" if body else ""
-    return f"  {doubt.key}: {doubt.call}, {request['method']} {request['url']}{about}"
+        return operation.repeatable or natural_key(operation, body) is not None
 
 
 def _lost(key: str) -> RunnerError:

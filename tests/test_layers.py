@@ -20,7 +20,7 @@ RANKS = (
     ("shapes", "wire", "spots", "changes"),
     ("lint",),
     ("inputs", "answers", "retries", "journal", "validation", "editor_schema"),
-    ("saving", "transport"),
+    ("saving", "transport", "doubts"),
     ("planning",),
     ("execution", "report", "exporters", "preflight", "doctor", "passing"),
     ("runs",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ import click
 
 from runner.catalogue import Catalogue
 from runner.cli.asked import LATEST, Asked
+from runner.errors import ExitCode
+from runner.model import Summary
 from runner.planning import Plan
 
 if TYPE_CHECKING:
@@ -60,3 +63,15 @@ def past_of(
     )
     memory.check()
     return memory
+
+
+def left_in_doubt(summary: Summary, past: Any) -> list[str]:
+    """What is in doubt though the run is done, which came to no such call: that is no success."""
+    left = past.still_in_doubt() if summary.exit_code is ExitCode.OK else ()
+    if left:
+        summary.exit_code = ExitCode.IN_DOUBT
+    return [
+        f"{key} is as much in doubt as before: the playbook makes no such call any more; look at "
+        f"the tracker, then resume with --in-doubt {shlex.quote(f'{key}=done')}"
+        for key in left
+    ]

@@ -15,7 +15,7 @@ from runner.catalogue import Catalogue
 from runner.cli.asked import MOST_DESTROYED, Asked, Rate, RunCommand
 from runner.cli.boundary import describe_bug, masked_errors
 from runner.cli.consent import check_destroys, require_consent
-from runner.cli.going_on import find_resumed, past_of
+from runner.cli.going_on import find_resumed, left_in_doubt, past_of
 from runner.cli.options import insecure_option, trackers_option
 from runner.cli.output import painter, say, watched
 from runner.cli.preparing import checked, plan_of, refuse
@@ -266,7 +266,7 @@ def _execute(
             end_reports(written, turns, summary)
     except OSError as error:
         session.broken = error
-    for line in _close(summary, session, run):
+    for line in [*left_in_doubt(summary, past), *_close(summary, session, run)]:
         say(f"error: {line}")
     told = masked(summary, masker)
     go_on = run is not None and summary.exit_code != ExitCode.OK

@@ -40,7 +40,7 @@ def run(plan: Plan, outside: Outside, run_id: str, overlap: Overlap = ONE_BY_ONE
     the calls under way are ended then, and the summary's `crash` is the reason. Raises RunnerError
     where the run's tracker cannot be found.
     """
-    tally = Tally(run_id, outside.emit, outside.past.seq)
+    tally = Tally(run_id, outside.emit, outside.past.seq, outside.past.destroyed)
     tally.summary.dry = outside.dry
     here = outside.find(None)
     about = {"id": run_id, "started_at": stamp(plan.started)}
@@ -251,7 +251,9 @@ class _Playbook:
         # Read by what draws by chance, so that it draws the same again when the run goes on.
         scope = {**scope, "_at": at.key}
         try:
-            asks = past is None and (step.loop is None or step.when_each)
+            # For what was sent before it held then, and what became of that must be known.
+            known = past is not None or self._outside.past.doubt(at.key) is not None
+            asks = not known and (step.loop is None or step.when_each)
             inner = self._dry.admitted(step, scope) if asks else scope
             if inner is None:
                 return self._skip(step, at, why(step))
@@ -315,15 +317,9 @@ class _Playbook:
         here = {"name": reach.name, "url": reach.url}
         inner = {"run": scope["run"], "tracker": here, **inherited(scope)}
         playbook = _Playbook(
-            work.plan,
-            self._outside,
-            self._tally,
-            inner,
-            given,
-            tracker=tracker,
-            outer=at,
-            shelf=self._shelf,
-        )
+            work.plan, self._outside, self._tally, inner, given,
+            tracker=tracker, outer=at, shelf=self._shelf,
+        )  # fmt: skip
         try:
             success = playbook.run()
         except RunnerError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from runner.model import Json
@@ -30,8 +30,9 @@ class InDoubt(NamedTuple):
 class Past:
     """The past of a run that begins: nothing is done, nothing in doubt, nothing hidden."""
 
-    # The number of the last envelope that the report has.
+    # The number of the last envelope that the report has, and how many calls that destroy are done.
     seq = 0
+    destroyed = 0
 
     def done(self, key: str) -> Restored | None:  # noqa: ARG002  (for those that remember)
         """What became of a call, where it need not be made again."""
@@ -40,6 +41,10 @@ class Past:
     def doubt(self, key: str) -> InDoubt | None:  # noqa: ARG002
         """The doubt about a call, where there is one."""
         return None
+
+    def still_in_doubt(self) -> Sequence[str]:
+        """What nobody has come to: the run is over, and it is as much in doubt as before."""
+        return ()
 
     def reveal(self, value: Json) -> Json:
         """The value with hidden parts of restored answers put back. Raises RunnerError."""

@@ -42,12 +42,16 @@ SHIELDED = ContextVar("shielded", default=False)
 class Tally:
     """One lock for numbering, counting and emitting: envelopes come out whole and in order."""
 
-    def __init__(self, run_id: str, emit: Callable[[Event], None], seq: int = 0) -> None:
+    def __init__(
+        self, run_id: str, emit: Callable[[Event], None], seq: int = 0, destroyed: int = 0
+    ) -> None:
         self.summary = Summary(run_id)
         self._emit = emit
         self._lock = threading.RLock()
         self._seq = seq
-        self._destroyed = 0
+        # Calls that destroy: of earlier parts of the run, how many of those it has come to again,
+        # and of this part.
+        self._destroyed_before, self._come_to, self._destroyed = destroyed, 0, 0
         self._failed_at = sys.maxsize + 1
         self._under_way: dict[str, tuple[At, Call, dict[str, Json]]] = {}
         # Set once the run was broken off: what threads still do is no part of it any more.
@@ -85,7 +89,9 @@ class Tally:
     def take_destroy(self, most: int | None, count: int = 1, *, only_ask: bool = False) -> None:
         """Count calls that destroy. Raises StepError where they would be more than allowed."""
         with self._lock:
-            total = self._destroyed + count
+            # What is asked for beforehand may be done already, in part.
+            before = self._come_to if only_ask else self._destroyed_before
+            total = before + self._destroyed + count
             if most is not None and total > most:
                 self.summary.would_destroy = total
                 raise StepError(
@@ -94,7 +100,7 @@ class Tally:
                     "if that is meant, allow it with --max-destroy",
                 )
             if not only_ask:
-                self._destroyed = total
+                self._destroyed += count
 
     def restore(self, at: At) -> None:
         """Count a call that an earlier part of the run had made."""
@@ -105,7 +111,7 @@ class Tally:
     def restore_destroy(self) -> None:
         """Count a call that destroyed, in an earlier part of the run, among those of this run."""
         with self._lock:
-            self._destroyed += 1
+            self._come_to += 1
 
     def finish(self, at: At, work: Work, envelope: dict[str, Json], digest: str = "") -> None:
         """Number an envelope, count it, and pass it on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,7 +26,8 @@ Trail = tuple[str | int, ...]
 class Done(NamedTuple):
     """A call that needs no sending; `ask_again` where its conditions must be asked once more.
 
-    Its envelope stays in the file, at `offset`: a history of any length fits into memory.
+    `call` is the operation of one that was sent and changes something, else nothing. Its envelope
+    stays in the file, at `offset`: a history of any length fits into memory.
     """
 
     offset: int
@@ -33,6 +35,7 @@ class Done(NamedTuple):
     digest: str
     hidden: tuple[Trail, ...]
     ask_again: bool = False
+    call: str = ""
 
 
 class Decision(NamedTuple):
@@ -172,11 +175,13 @@ class _Reader:
         history.doubts.pop(key, None)
         hidden = tuple(tuple(trail) for trail in record["hidden"])
         after = bool(error) and error["type"] in _AFTER_THE_CALL
+        digest = record["digest"]
+        call = sys.intern(f"{envelope['resource']}.{envelope['operation']}") if digest else ""
         if success:
-            history.done[key] = Done(offset, length, record["digest"], hidden)
-        elif after and record["digest"]:
+            history.done[key] = Done(offset, length, digest, hidden, call=call)
+        elif after and digest:
             # A write went through and its condition did not hold: what it did is done.
-            history.done[key] = Done(offset, length, record["digest"], hidden, ask_again=True)
+            history.done[key] = Done(offset, length, digest, hidden, ask_again=True, call=call)
         else:
             history.done.pop(key, None)
 

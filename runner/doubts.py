@@ -1,0 +1,50 @@
+"""Calls in doubt: by what they are found again, and how they are asked about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from runner.catalogue import Operation
+from runner.journal import Decision, Doubt, above
+from runner.masking import MASK
+from runner.model import Json
+
+
+def spread(
+    decisions: Mapping[str, Decision], doubts: Mapping[str, Doubt]
+) -> Mapping[str, Decision]:
+    """The decisions by call: one on a loop, or a block, is one on each of its calls in doubt."""
+    found: dict[str, Decision] = {}
+    for key, decision in decisions.items():
+        parts = [doubt for doubt in doubts if key in above(doubt)]
+        exact = key in doubts or not parts or decision.word == "id"
+        found |= dict.fromkeys([key] if exact else parts, decision)
+    return found
+
+
+def natural_key(operation: Operation, body: Json) -> dict[str, Json] | None:
+    """The fields of a body by which what it creates can be found; `None` where one is missing."""
+    if not operation.natural_key or not operation.lookups or not isinstance(body, Mapping):
+        return None
+    wanted = {field: body.get(field) for field in operation.natural_key}
+    missing = any(value in {None, "", MASK} for value in wanted.values())
+    return None if missing else wanted
+
+
+def same(one: Json, other: Json) -> bool:
+    """Whether two values are equal, as far as trackers tell numbers from texts."""
+    return one == other or str(one) == str(other)
+
+
+def show(wanted: Mapping[str, Json]) -> str:
+    """The fields of a natural key with their values."""
+    return ", ".join(f"{field} {value}" for field, value in wanted.items())
+
+
+def question(doubt: Doubt) -> str:
+    """A line about a call of which somebody must say what became of it."""
+    request = doubt.request
+    body = request.get("body")
+    about = f" with {json.dumps(body, ensure_ascii=False)[:200]}" if body else ""
+    return f"  {doubt.key}: {doubt.call}, {request['method']} {request['url']}{about}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Command, Said, Start, calls, check_line
+from conftest import Command, Said, Start, calls, check_line, steps
 
 from runner.emulator import Emulator, Fault
 from runner.journal import Lock, Store
@@ -1075,6 +1075,72 @@ steps:
     assert it.store.states()[0].doubts == doubts
 
 
+MADE = "{name: made, resource: campaign, operation: create, body: {name: N, alias: n}%s}"
+FIRST = "{name: first, resource: offer, operation: update, id: 1, body: {notes: x}}"
+
+
+@pytest.mark.parametrize("how", ["shorter", "gone"])
+def test_a_doubt_that_the_run_does_not_come_to(place: Make, how: str) -> None:
+    """A loop that is shorter now, a step that is gone: that the rest is done is no success."""
+    it = place(OFFERS)
+    it.write("alias\na\nb\n", "r.csv")
+    loop = (
+        "{name: made, for_each: \"${{ csv('r.csv') }}\", resource: campaign, operation: create, "
+        "body: {name: N, alias: '${{ item.alias }}'}}"
+    )
+    it.first(steps(FIRST, loop), 5, Fault("reset_after", match="POST", after=1))
+    if how == "shorter":
+        it.write("alias\na\n", "r.csv")
+    else:
+        it.write(steps(FIRST))
+    said = it.resume("--accept-changes")
+    assert said.code == 5
+    assert "made[1] is as much in doubt as before" in said.err
+    assert [call for call in it.new_calls() if not call.startswith("GET")] == []
+    assert it.store.states()[0].state == "in doubt"
+    assert it.resume("--accept-changes", "--in-doubt", "made[1]=done").code == 0
+
+
+def test_a_doubt_whose_condition_is_false_now(place: Make) -> None:
+    """It held when the call was sent, and what became of that is found out."""
+    it = place(OFFERS)
+    look = "{name: look, resource: offer, operation: get, id: 9, on_error: continue, retry: 0}"
+    when = MADE % ", when: '${{ not steps.look.success }}'"
+    it.first(steps(look, when), 5, Fault("reset_after", match="POST"))
+    it.tracker.state.tables["offers"].insert({**it.tracker.state.rows("offers")[0], "id": 9})
+    said = it.resume()
+    assert said.code == 0
+    assert it.report[-1]["settled"] == "found by its natural key"
+    assert it.store.states()[0].state == "done"
+
+
+def test_another_key_than_the_one_in_doubt(place: Make) -> None:
+    """What was sent is there: a playbook that would now make another is asked about."""
+    it = place(OFFERS)
+    it.first(steps(MADE % ""), 5, Fault("reset_after", match="POST"))
+    it.write(steps(MADE.replace("alias: n", "alias: m") % ""))
+    said = it.resume("--accept-changes")
+    assert said.code == 5
+    assert "what was sent is there (alias n), and would be sent otherwise now" in said.err
+    assert [row["alias"] for row in it.tracker.state.rows("campaigns")] == ["n"]
+
+
+def test_what_one_call_made_no_other_did(place: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An id is a word on one call; and a name that holds a secret says nothing against it."""
+    it = place(OFFERS)
+    loop = "{name: o, for_each: [1, 2], on_error: continue, resource: offer, operation: create, "
+    body = "body: {name: 'same-${{ inputs.word }}'}}"
+    head = ["inputs: {word: {type: string, secret: true, env: WORD}}"]
+    monkeypatch.setenv("WORD", "hush-hush")
+    it.first(steps(loop + body, head=head), 5, Fault("reset_after", match="POST", times=2))
+    ids = [row["id"] for row in it.tracker.state.rows("offers")][-2:]
+    said = it.resume("--in-doubt", f"o[0]=id:{ids[0]}", "--in-doubt", f"o[1]=id:{ids[0]}")
+    assert said.code == 5
+    assert "o[1]: o[0] is said to have made that one" in said.err
+    said = it.resume("--in-doubt", f"o[0]=id:{ids[0]}", "--in-doubt", f"o[1]=id:{ids[1]}")
+    assert said.code == 0, said.err
+
+
 def test_a_lookup_that_fails(place: Make) -> None:
     """Where the tracker cannot be asked now, the doubt stays."""
     it = place(OFFERS)
@@ -1249,6 +1315,20 @@ def test_the_command_to_go_on_with_works(place: Make, cli: Command) -> None:
     line = next(line for line in said.err.splitlines() if "--resume" in line)
     words = shlex.split(line[line.index("keitaro-runner") :])
     assert cli(*words[1:]).code == 0
+
+
+def test_destroys_of_earlier_parts_count_from_the_first_call(place: Make) -> None:
+    """However many are under way at once, and whichever of them come first."""
+    it = place({"offers": [{"id": n, "name": f"O{n}"} for n in range(1, 41)]})
+    it.write(steps(
+        "{name: gone, for_each: '${{ range(1, 41) }}', when: '${{ item > 0 }}', concurrency: 16, "
+        "resource: offer, operation: delete, id: '${{ item }}'}"
+    ))  # fmt: skip
+    assert it.run("--max-destroy", "10").code == 1
+    for _ in range(2):
+        assert it.resume("--max-destroy", "10").code == 1
+    archived = [row for row in it.tracker.state.rows("offers") if row["state"] == "deleted"]
+    assert len(archived) == 10
 
 
 def test_destroys_of_all_parts_count(place: Make) -> None:

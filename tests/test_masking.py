@@ -361,6 +361,8 @@ def test_a_random_secret_never_survives(
 ) -> None:
     """Any secret, in any encoding, anywhere in any structure, is gone; the line stays JSON."""
     assume(secret not in "null true false nan inf -inf ***")
+    # What is shorter may be a word, which is another one in another case.
+    assume(len(secret) >= 8 or form not in {"lower", "upper"})
     written = FORMS[form](secret)
     told = f"{around[0]}{written}{around[1]}"
     masker = Masker([secret])

@@ -176,7 +176,8 @@ class _Reader:
         hidden = tuple(tuple(trail) for trail in record["hidden"])
         after = bool(error) and error["type"] in _AFTER_THE_CALL
         digest = record["digest"]
-        call = sys.intern(f"{envelope['resource']}.{envelope['operation']}") if digest else ""
+        words = envelope.get("resource"), envelope.get("operation")
+        call = sys.intern(".".join(map(str, words))) if digest else ""
         if success:
             history.done[key] = Done(offset, length, digest, hidden, call=call)
         elif after and digest:

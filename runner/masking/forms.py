@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 _RUN = re.compile(r"[0-9A-Za-z]+")
+_NO_WORD = 8  # characters; what is shorter may be a word, which is another in another case
 _CERTAIN = 4  # letters and digits in a row that seldom occur by chance
 # Backslashes that escape a character through four levels of JSON. Without a bound, text full of
 # backslashes would take quadratic time.
@@ -37,8 +38,9 @@ def forms_of(secret: str) -> Forms:
     such as `user:secret`.
     """
     plain = _bytes(secret)
-    texts = {secret, secret.lower(), secret.upper(), plain.hex(), plain.hex().upper()}
-    texts |= {*_all_base64(secret)}
+    texts = {secret, plain.hex(), plain.hex().upper(), *_all_base64(secret)}
+    if len(secret) >= _NO_WORD:
+        texts |= {secret.lower(), secret.upper()}
     wholly_escaped = "".join(rf"%(?:25)*{_hex(f'{byte:02x}')}" for byte in plain)
     patterns, needles, loose = [wholly_escaped], {_percent(plain), _percent(plain).lower()}, []
     for text in sorted(texts, key=len, reverse=True):

@@ -26,6 +26,7 @@ from runner.exporters.details import BLOCK, Details, dump
 from runner.exporters.excerpts import Excerpt, Excerpts
 from runner.exporters.reading import Reader
 from runner.exporters.surroundings import Surroundings
+from runner.trackers import API
 
 # Calls beyond this are counted and, but for failures, not listed: a browser has its limits.
 MOST_ROWS = 200_000
@@ -100,7 +101,7 @@ class _Index:
             None if since is None else round(since * 1000),
             round(call.duration, 1),
             int(call.changed),
-            (call.message or call.result)[:_LONGEST_RESULT],
+            _told(call)[:_LONGEST_RESULT],
             self._number("sources", call.source),
             _plain(call.envelope.get("seq")),
             self._number("trackers", text_of(call.envelope.get("tracker"))),
@@ -114,6 +115,17 @@ class _Index:
     def _number(self, kind: str, name: str) -> int:
         names = self.names[kind]
         return names.setdefault(name, len(names))
+
+
+def _told(call: Call) -> str:
+    """What came of a call, or would: in a few words, with the item that it is about."""
+    told = call.message or call.result
+    if call.held:
+        path = text_of(call.request.get("url")).split(API, 1)[-1]
+        word = "would destroy" if call.destroys else "would send"
+        told = f"{word}: {text_of(call.request.get('method'))} {path}"
+    item = text_of(call.envelope.get("item"))
+    return f"{item}: {told}" if item and told else item or told
 
 
 def _plain(value: Any) -> Any:

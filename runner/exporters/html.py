@@ -122,8 +122,8 @@ def _told(call: Call) -> str:
     told = call.message or call.result
     if call.held:
         path = text_of(call.request.get("url")).split(API, 1)[-1]
-        word = "would destroy" if call.destroys else "would send"
-        told = f"{word}: {text_of(call.request.get('method'))} {path}"
+        word = "destroys" if call.destroys else "sends"
+        told = f"{word} {text_of(call.request.get('method'))} {path}"
     item = text_of(call.envelope.get("item"))
     return f"{item}: {told}" if item and told else item or told
 

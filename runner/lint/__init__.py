@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from runner.catalogue import Catalogue, Operation
-from runner.lint import countries, lists, repeats, reports, secrets, streams
+from runner.lint import countries, lists, periods, repeats, reports, secrets, streams
 from runner.lint.finding import Body, Finding, Memory, Rule
 from runner.lint.hooks import Hooks, Node, visit
 from runner.lint.steps import Visit, steps_of
@@ -35,6 +35,7 @@ FIELD_RULES: dict[str, Rule] = {
     "operator": reports.operator,
     "interval": reports.interval,
     "compared": reports.compared,
+    "period": periods.period,
     "dialects": reports.dialects,
     "bounded": reports.bounded,
     "x-secret": secrets.field,

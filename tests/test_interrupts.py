@@ -127,7 +127,9 @@ def scene(folder: Path, start: Start, nursery: Nursery) -> Scene:
     return Scene(folder, start(seed=OFFERS), nursery)
 
 
-BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
+BOTH = pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["int", "term", "hup"]
+)
 
 
 # -- once ---------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends the run after the call under way, a second one at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first ends the run after the call under way, a second at once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def stop_on_signals() -> Iterator[Stop]:
         with suppress(OSError, ValueError):
             os.write(sys.stderr.fileno(), f"{STOPPING}\n".encode())
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # a terminal that goes; not below nohup
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield stop
     finally:

@@ -62,6 +62,7 @@ def _differences(name: str, now: Json, value: Json) -> Iterator[str]:
 
 
 _NONE: Any = object()
+_NOTHING = (None, "", 0, "0")
 
 
 def _at(items: list[Json], at: int) -> Json:
@@ -78,8 +79,9 @@ def _is_same(now: Json, value: Json) -> bool:
         return kept and not _left_out(now, value)
     if isinstance(now, list) and isinstance(value, list):
         return len(now) == len(value) and all(map(_is_same, now, value))
-    # Trackers give some numbers as text.
-    return now == value or str(now) == str(value)
+    # Trackers give some numbers as text, and what is not there as null, as 0 or as nothing.
+    nothing = value in _NOTHING and now in _NOTHING and None in (value, now)
+    return now == value or str(now) == str(value) or nothing
 
 
 def _alike(one: Json, other: Json) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from runner.catalogue import Operation
-from runner.journal import Decision, Doubt, above
+from runner.journal import Decision, Doubt, History, above
 from runner.masking import MASK
 from runner.model import Json
 
@@ -48,3 +49,20 @@ def question(doubt: Doubt) -> str:
     body = request.get("body")
     about = f" with {json.dumps(body, ensure_ascii=False)[:200]}" if body else ""
     return f"  {doubt.key}: {doubt.call}, {request['method']} {request['url']}{about}"
+
+
+def made_by_others(doubt: Doubt, history: History, settled: Mapping[str, Json]) -> set[str]:
+    """The ids of what other calls of a run made by the same operation on the same tracker.
+
+    Those are done, or in doubt and `settled`: no entity is the work of two.
+    """
+    found: list[Any] = []
+    for done in history.done.values():
+        if done.call == doubt.call:
+            envelope = history.envelope(done)
+            found += [envelope["data"]] if envelope["tracker"] == doubt.tracker else []
+    for key, data in settled.items():
+        other = history.doubts[key]
+        alike = (other.call, other.tracker) == (doubt.call, doubt.tracker)
+        found += [data] if alike and key != doubt.key else []
+    return {str(data["id"]) for data in found if isinstance(data, dict) and "id" in data}

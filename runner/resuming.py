@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from runner.answers import judge
 from runner.catalogue import Catalogue, Operation
-from runner.doubts import natural_key, question, same, show, spread
+from runner.doubts import made_by_others, natural_key, question, same, show, spread
 from runner.errors import ExitCode, RunnerError
 from runner.execution.past import InDoubt, Past, Restored
 from runner.journal import Decision, Done, Doubt, History
@@ -83,6 +83,11 @@ class Memory(Past):
         """
         words = {key for key, said in self._decisions.items() if said.word != "retry"}
         return [key for key in self._history.doubts if key not in self._come_to | words]
+
+    def has_doubt(self, key: str) -> bool:
+        """Whether a call is in doubt, or one of the loop or the block of that key."""
+        below = f"{key}[", f"{key}."
+        return any(known == key or known.startswith(below) for known in self._history.doubts)
 
     def doubt(self, key: str) -> InDoubt | None:
         """The doubt about a call, with a person's word on it where there is one."""
@@ -174,11 +179,13 @@ class Memory(Past):
             )
         if wanted is None:
             raise LookupError(f"{operation} has no natural key to look for")
+        made = made_by_others(doubt, self._history, self._settled)
         found = [
             row
             for name in operation.lookups
             for row in self._list(operation, name, body, doubt)
             if all(same(row.get(field), value) for field, value in wanted.items())
+            and str(row.get("id")) not in made
         ]
         if len(found) > 1:
             raise LookupError(f"{len(found)} entities have {show(wanted)}")
@@ -192,6 +199,11 @@ class Memory(Past):
         if key in self._settled:
             return self._settled[key]
         doubt = self._history.doubts[key]
+        if entity in made_by_others(doubt, self._history, self._settled):
+            raise RunnerError(
+                f"{doubt.call.partition('.')[0]} {entity} is what another call of this run made",
+                "name the id of what this call made, or say done or retry",
+            )
         operation = self._catalogue.operation(doubt.call.split(".")[0], "get")
         number: Json = int(entity) if entity.isdigit() else entity
         if operation is None or not operation.needs_id:
@@ -289,12 +301,6 @@ class Memory(Past):
             except (LookupError, RunnerError) as error:
                 trouble[key] = str(error)
                 hint = hint or getattr(error, "hint", "")
-        named: dict[tuple[str, str, str], str] = {}
-        for key, decision in self._decisions.items():
-            doubt = self._history.doubts[key]
-            entity = doubt.call.partition(".")[0], doubt.tracker, decision.entity
-            if decision.word == "id" and named.setdefault(entity, key) != key:
-                trouble.setdefault(key, f"{named[entity]} is said to have made that one")
         if trouble:
             lines = ["still in doubt, and nothing was sent"]
             lines += [f"  {key}: {said}" for key, said in trouble.items()]

@@ -728,6 +728,8 @@ def test_a_folder_holds_more_than_playbooks(cli: Command, folder: Path) -> None:
     (place / "p.yaml").write_text(steps("{resource: offer, operation: getAll}"))
     (place / "body.yaml").write_text("name: Tea")
     (place / "rows.yml").write_text("[1, 2]")
+    (place / "folder.yaml").mkdir()
+    (place / "gone.yaml").symlink_to(folder / "nowhere.yaml")
     assert cli("validate", "books").err == "1 playbook, no problems\n"
     (place / "no-version.yaml").write_text("steps: []")
     (place / "broken.yaml").write_text("a: [")

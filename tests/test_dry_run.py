@@ -190,6 +190,27 @@ def test_what_the_tracker_keeps_for_itself_is_no_change(run_playbook: Run, start
     assert "as it is" not in shown[1][0] + shown[2][0]
 
 
+def test_what_is_read_and_written_back_is_no_change(run_playbook: Run, start: Start) -> None:
+    """With the ids and times that come along, and nothing in place of nothing."""
+    ties = [{"offer_id": 1, "share": 100, "state": "active"}]
+    filters = [{"name": "bot", "mode": "accept", "payload": None}]
+    tracker = start(seed={
+        "offers": [{"id": 1, "name": "Tea", "notes": ""}],
+        "streams": [{"id": 1, "campaign_id": 1, "name": "S", "offers": ties, "filters": filters}],
+    })  # fmt: skip
+    text = steps(
+        "{name: s, resource: stream, operation: get, id: 1}",
+        "{name: back, resource: stream, operation: update, id: 1, body: {offers: "
+        "'${{ steps.s.data.offers }}', filters: '${{ steps.s.data.filters }}'}}",
+        "{name: none, resource: offer, operation: update, id: 1, body: {notes: null}}",
+    )
+    came = run_playbook(text, tracker=tracker, dry=True)
+    for envelope in came.envelopes[1:]:
+        for name, value in envelope["request"]["body"].items():
+            (line,) = changes(name, envelope["now"][name], value)
+            assert line.endswith(", as it is")
+
+
 def test_what_is_known_beside_it_is_computed(run_playbook: Run, start: Start) -> None:
     """Each part of a body is as known as it can be; a text shows its known parts."""
     note = '"${{ inputs.geo }}-${{ steps.make.data.id }}-${{ 1 + 1 }}"'

@@ -946,16 +946,23 @@ def test_id(place: Make) -> None:
     assert (settled["settled"], settled["data"]["id"], settled["attempts"]) == ("taken as id", 2, 0)
 
 
-@pytest.mark.parametrize(("entity", "told"), [(1, "has name 'A', and per[1].flow sent 'B'"),
-                                              (3, "has campaign_id 2, and per[1].flow sent 1")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("entity", "told"),
+    [
+        (1, "stream 1 is what another call of this run made"),
+        (3, "has campaign_id 2, and per[1].flow sent 1"),
+        (4, "has name 'A', and per[1].flow sent 'B'"),
+    ],
+)
 def test_id_of_another(place: Make, entity: int, told: str) -> None:
     """An entity that cannot be what the call made is not taken for it, whoever says so."""
     it = place()
     _flow_lost(it)
     streams = it.tracker.state.tables["streams"]
     streams.insert({**streams.get(2), "id": 3, "campaign_id": 2})
+    streams.insert({**streams.get(2), "id": 4, "name": "A"})
     said = it.resume("--in-doubt", f"per[1].flow=id:{entity}")
-    assert (said.code, it.new_calls()) == (5, [f"GET /streams/{entity}"])
+    assert (said.code, it.new_calls()) == (5, [f"GET /streams/{entity}"][: entity > 1])
     assert told in said.err
     assert it.store.states()[0].doubts == ("per[1].flow",)
 
@@ -1114,6 +1121,32 @@ def test_a_doubt_whose_condition_is_false_now(place: Make) -> None:
     assert it.store.states()[0].state == "done"
 
 
+@pytest.mark.parametrize("inside", ["", "steps"])
+def test_a_doubt_below_a_condition_that_is_false_now(place: Make, inside: str) -> None:
+    """The loop, or the block, was begun when it held: it is gone on with."""
+    it = place(OFFERS)
+    look = "{name: look, resource: offer, operation: get, id: 9, on_error: continue, retry: 0}"
+    when = ", when: '${{ not steps.look.success }}'"
+    made = MADE.replace("alias: n", "alias: 'a${{ item }}'") % ""
+    loop = made.replace("{name: made", "{name: made, for_each: [1, 2]")
+    text = f"{{name: block{when}, steps: [{loop}]}}" if inside else loop[:-1] + when + "}"
+    it.first(steps(look, text), 5, Fault("reset_after", match="POST", after=1))
+    it.tracker.state.tables["offers"].insert({**it.tracker.state.rows("offers")[0], "id": 9})
+    assert it.resume().code == 0
+    assert [row["alias"] for row in it.tracker.state.rows("campaigns")] == ["a1", "a2"]
+    assert it.store.states()[0].state == "done"
+
+
+def test_what_another_call_made_is_not_found(place: Make) -> None:
+    """By its natural key there is one, and it is that of the call before: this one is sent."""
+    it = place(OFFERS)
+    loop = "{name: made, for_each: [1, 2], resource: affiliateNetwork, operation: create, body: {name: Net}}"
+    it.first(steps(loop), 5, Fault("reset_before", match="POST", after=1))
+    said = it.resume()
+    assert said.code == 1  # the tracker takes no second one of that name, and says so
+    assert "POST /affiliate_networks" in it.new_calls()
+
+
 def test_another_key_than_the_one_in_doubt(place: Make) -> None:
     """What was sent is there: a playbook that would now make another is asked about."""
     it = place(OFFERS)
@@ -1136,7 +1169,7 @@ def test_what_one_call_made_no_other_did(place: Make, monkeypatch: pytest.Monkey
     ids = [row["id"] for row in it.tracker.state.rows("offers")][-2:]
     said = it.resume("--in-doubt", f"o[0]=id:{ids[0]}", "--in-doubt", f"o[1]=id:{ids[0]}")
     assert said.code == 5
-    assert "o[1]: o[0] is said to have made that one" in said.err
+    assert f"o[1]: offer {ids[0]} is what another call of this run made" in said.err
     said = it.resume("--in-doubt", f"o[0]=id:{ids[0]}", "--in-doubt", f"o[1]=id:{ids[1]}")
     assert said.code == 0, said.err
 

@@ -103,7 +103,8 @@ def _documents(names: tuple[str, ...], *, playbooks_only: bool) -> Iterator[Docu
             if not playbooks_only or _is_playbook(document):
                 yield document
             continue
-        files = sorted(str(p) for p in Path(name).rglob("*") if _is_meant(p.relative_to(name)))
+        there = (path for path in Path(name).rglob("*") if path.is_file())
+        files = sorted(str(path) for path in there if _is_meant(path.relative_to(name)))
         found = [document for file in files if _is_playbook(document := read(file))]
         if not found:
             raise RunnerError(f"no playbook lies in {name}", "playbooks end in .yaml or .yml")

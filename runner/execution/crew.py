@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
 
+_AWAKE = 0.1  # seconds within which a signal is noticed
+
 
 class Crew(ABC):
     """Calls `work` with the numbers that `_draw` gives, in several threads."""
@@ -24,7 +26,9 @@ class Crew(ABC):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            # Not without end: a signal that comes just before that is noticed by nobody.
+            while thread.is_alive():
+                thread.join(_AWAKE)
         if self._error is not None:
             raise self._error
 

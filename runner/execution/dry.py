@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import TypeGuard
 
 from runner.answers import judge
@@ -142,7 +143,7 @@ class Dry:
         envelope.update(request=shown(request), success=True, skipped=why)
         if not needs and call.needs.shown_by is not None:
             now = self._now(call.needs.shown_by, request, reach)
-            envelope["now"] = _writable(now, call.operation.body or {})
+            envelope["now"] = _writable(now, call.operation.body or {}, request.body)
         return True
 
     def _now(self, reads: Operation, request: Request, reach: Reach) -> Json:
@@ -187,19 +188,24 @@ class Dry:
         return Request(call.operation.method, api + stands.undone(path), sent), needs
 
 
-def _writable(value: Json, schema: Mapping[str, Json]) -> Json:
-    """The value without what is the tracker's own: which it gives, and does not take."""
+def _writable(value: Json, schema: Mapping[str, Json], body: Json) -> Json:
+    """The value without what is the tracker's own, which it gives and does not take.
+
+    What is sent back all the same, as the body has it, stays.
+    """
     if isinstance(value, list):
-        items = schema.get("items") or {}
-        return [_writable(part, items) for part in value]
+        items, will = schema.get("items") or {}, body if isinstance(body, list) else []
+        pairs = zip_longest(value, will[: len(value)])
+        return [_writable(part, items, other) for part, other in pairs]
     if not isinstance(value, dict):
         return value
-    known = schema.get("properties") or {}
+    known, sent = schema.get("properties") or {}, body if isinstance(body, dict) else {}
     closed = schema.get("additionalProperties") is False
     return {
-        key: _writable(part, known.get(key, {}))
+        key: _writable(part, known.get(key, {}), sent.get(key))
         for key, part in value.items()
-        if not known.get(key, {}).get("x-returned") and (key in known or not closed)
+        if key in sent
+        or (not known.get(key, {}).get("x-returned") and (key in known or not closed))
     }
 
 

@@ -190,7 +190,8 @@ class _Playbook:
         if step.loop is None:
             return self._once(step, scope, at)
         try:
-            inner = scope if step.when_each else self._dry.admitted(step, scope)
+            known = step.when_each or self._outside.past.has_doubt(at.key)
+            inner = scope if known else self._dry.admitted(step, scope)
             if inner is None:
                 self._skip(step, at, why(step))
                 return {"results": [], "count": 0, **outcome(True, why(step))}
@@ -252,7 +253,7 @@ class _Playbook:
         scope = {**scope, "_at": at.key}
         try:
             # For what was sent before it held then, and what became of that must be known.
-            known = past is not None or self._outside.past.doubt(at.key) is not None
+            known = past is not None or self._outside.past.has_doubt(at.key)
             asks = not known and (step.loop is None or step.when_each)
             inner = self._dry.admitted(step, scope) if asks else scope
             if inner is None:

@@ -42,6 +42,10 @@ class Past:
         """The doubt about a call, where there is one."""
         return None
 
+    def has_doubt(self, key: str) -> bool:  # noqa: ARG002
+        """Whether a call is in doubt, or one of the loop or the block of that key."""
+        return False
+
     def still_in_doubt(self) -> Sequence[str]:
         """What nobody has come to: the run is over, and it is as much in doubt as before."""
         return ()

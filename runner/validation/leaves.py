@@ -20,7 +20,7 @@ def keys_like(value: Json, trail: Trail) -> Iterator[Trail]:
     """Where keys hold what looks like an expression, which is evaluated in values alone."""
     if isinstance(value, dict):
         for key, part in value.items():
-            if OPEN in key:
+            if OPEN in key.replace(f"${OPEN}", ""):
                 yield (*trail, key)
             yield from keys_like(part, (*trail, key))
     elif isinstance(value, list):

@@ -551,8 +551,8 @@ def test_a_server_that_wants_another_protocol() -> None:
     with _serving(_answers(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n")) as server:
         url = httpx.URL(f"http://127.0.0.1:{server.port}")
         direct = Direct(url, ssl.create_default_context(), 5)
-        headers = {"Host": "t", "Upgrade": "x", "Connection": "upgrade"}
-        request = httpx.Request("GET", url, headers=headers, extensions=_EXTENSIONS)
+        headers = ((b"Host", b"t"), (b"Upgrade", b"x"), (b"Connection", b"upgrade"))
+        request = httpx.Request("GET", url, extensions={**_EXTENSIONS, "headers": headers})
         with pytest.raises(httpx.RemoteProtocolError, match="another protocol"):
             direct.handle_request(request)
         direct.close()
@@ -679,7 +679,8 @@ def test_a_connection_that_was_left_midway_is_replaced() -> None:
     with _serving(_answers(OK)) as server:
         url = httpx.URL(f"http://127.0.0.1:{server.port}")
         direct = Direct(url, ssl.create_default_context(), 5)
-        request = httpx.Request("GET", url, headers={"Host": "t"}, extensions=_EXTENSIONS)
+        headers = ((b"Host", b"t"),)
+        request = httpx.Request("GET", url, extensions={**_EXTENSIONS, "headers": headers})
         direct.handle_request(request)  # as if what reads it had been interrupted
         assert direct.handle_request(request).read() == b"{}"
         assert direct.handle_request(request).read() == b"{}"

@@ -27,9 +27,10 @@ class Direct(httpx.BaseTransport):
     a trace of every part), and what reads in Python: together more than half of the time of a
     request. And a request leaves in one piece, which saves the server a read.
 
-    What is asked for is the extension `target`, path and query; the extension `arrived` is called
-    whenever something of the answer has. Raises httpx's exceptions, and ValueError for a request
-    that cannot be written down.
+    What is asked for is the extension `target`, path and query, with the pairs of `headers`, which
+    are those of the request as they are written; the extension `arrived` is called whenever
+    something of the answer has. Raises httpx's exceptions, and ValueError for a request that cannot
+    be written down.
     """
 
     def __init__(self, url: httpx.URL, context: ssl.SSLContext, keep_alive: float) -> None:
@@ -99,7 +100,9 @@ class Direct(httpx.BaseTransport):
         line = b"%b %b%b HTTP/1.1\r\n" % (
             request.method.encode(), self._origin, request.extensions["target"],
         )  # fmt: skip
-        key = (*request.headers.raw, *self._added)
+        key = request.extensions["headers"]
+        if self._added:
+            key = (*key, *self._added)
         lines = self._known.get(key)
         if lines is None:
             if len(self._known) >= _MOST_KNOWN:

@@ -21,6 +21,7 @@ from runner.transport.faults import explain
 from runner.transport.lean import httpx
 from runner.transport.wire import Outgoing
 
+_MOST_KNOWN = 256
 _TROUBLE = (httpx.HTTPError, httpx.StreamError, AnswerError)
 
 
@@ -32,6 +33,7 @@ class Maker:
         self._keep_alive = keep_alive
         self._context: ssl.SSLContext | None = None
         self._lock = Lock()
+        self._known: dict[tuple[tuple[bytes, bytes], ...], httpx.Headers] = {}
         parts = urlsplit(tracker.url)
         self._extensions: dict[str, Any] = {}
         self._start = f"{parts.scheme}://{parts.netloc}"
@@ -72,7 +74,11 @@ class Maker:
         self, outgoing: Outgoing, timeout: float, arrived: Callable[[], None]
     ) -> httpx.Request:
         """The request as httpx has it. Raises ValueError, or httpx's InvalidURL."""
-        extensions = {**self._extensions, "timeout": _timeouts(timeout), "arrived": arrived}
+        written = tuple(outgoing.headers)
+        extensions = {
+            **self._extensions, "timeout": _timeouts(timeout), "arrived": arrived,
+            "headers": written,
+        }  # fmt: skip
         url: httpx.URL | str = self._start + outgoing.target.decode()
         if self._url is not None:
             url = self._url
@@ -80,10 +86,19 @@ class Maker:
         return httpx.Request(
             outgoing.method,
             url,
-            headers=outgoing.headers,
+            headers=self._headers(written),
             stream=httpx.ByteStream(outgoing.content),
             extensions=extensions,
         )
+
+    def _headers(self, written: tuple[tuple[bytes, bytes], ...]) -> httpx.Headers:
+        """The headers as httpx has them: it looks at each anew, and most requests have the same."""
+        found = self._known.get(written)
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[written] = httpx.Headers(list(written))
+        return found
 
     def _tls(self) -> ssl.SSLContext:
         """One context for all, since reading the certificates takes 40 ms."""

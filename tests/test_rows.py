@@ -269,6 +269,7 @@ def test_a_file_that_a_run_would_miss(folder: Path, cli: Command) -> None:
         steps(make, "{when: '${{ inputs.use }}', steps: [%s]}" % (loop % ""), head=use),
         steps("{set: {a: \"${{ file('no') if inputs.use else '' }}\"}, name: s}", head=use),
         steps("{for_each: [], name: e, set: {a: \"${{ file('no') }}\"}}"),
+        steps('{name: e, set: {a: "${{ \'see csv(\\"none.csv\\")\' }}"}}'),
         steps(saved % "none.csv", loop % ""),
         steps(saved % "'${{ \"none\" }}.csv'", loop % ""),
     ):  # fmt: skip

@@ -257,6 +257,9 @@ class Notes:
         sure = not (names.maybe or _MAYBE.search(segment.text))
         error = sure and self.written.is_last_chance
         for found in _FILE.finditer(segment.text):
+            before = segment.text[: found.start()]
+            if before.count("'") % 2 or before.count('"') % 2:
+                continue  # it stands in a text, and calls nothing
             trouble = file_trouble(folder, found[2], Path(folder.anchor))
             if trouble and not self.written.may_hold(found[2]):
                 at = self._spot(path, text, segment.offset) + len(OPEN) + found.start(2)

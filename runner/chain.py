@@ -29,8 +29,8 @@ SHORTEST_KEY = 16
 SHA256, HMAC = "sha256", "hmac-sha256"
 
 _END = re.compile(rb',"prev":"([0-9a-f]{64})","hash":"([0-9a-f]{64})"\}\Z')
-_HASH = b',"hash":"'
-_LENGTH_OF_END = len(',"prev":"","hash":""}') + 2 * len(FIRST)
+_LENGTH_OF_HASH = len(',"hash":""}') + len(FIRST)
+_LENGTH_OF_END = len(',"prev":""') + len(FIRST) + _LENGTH_OF_HASH
 
 
 class Hasher:
@@ -119,19 +119,17 @@ class Follower:
         if not raw.endswith(b"\n"):  # a run that was killed leaves such a one
             return
         line = raw[:-1]
-        found = _END.match(line, max(0, len(line) - _LENGTH_OF_END))
-        if found is None:
+        link = _link(line)
+        if link is None:
             if self._prev != FIRST:
                 self._misplaced = self._misplaced or number
             return
-        prev, stored = found[1].decode(), found[2].decode()
-        if prev == FIRST:
+        if link.prev == FIRST:
             self.end()
-        elif prev != self._prev:
+        elif link.prev != self._prev:
             self._misplaced = self._misplaced or number
-        self._prev = stored
-        text = line[: line.rindex(_HASH)] + b"}"
-        if any(hasher(text) == stored for hasher in self._hashers):
+        self._prev = link.hash
+        if any(hasher(link.text) == link.hash for hasher in self._hashers):
             self._fits = True
         else:
             self._changed = self._changed or number
@@ -202,30 +200,28 @@ class Verifier:
             )
 
     def _line(self, line: bytes, *, torn: bool) -> Iterator[str]:
-        found = _END.search(line)
-        fields = _parse(line)
+        link, fields = _link(line), _parse(line)
         if fields is None:
             yield _TORN if torn else "was changed: it is no JSON any more"
             self._lost += 1
             return
         self.verified.readable = True
-        if found is None:
+        if link is None:
             lost = "it was added, or its end was changed" if self._prev != FIRST else _UNCHAINED
             yield f"carries no hash: {lost}"
             self._lost += 1
             return
-        prev, stored = found[1].decode(), found[2].decode()
-        if self._hasher(line[: line.rindex(_HASH)] + b"}") != stored:
+        if self._hasher(link.text) != link.hash:
             yield f"was changed: its hash does not fit its text{self._about_keys(fields)}"
-        if prev != self._prev and not self._lost:
+        if link.prev != self._prev and not self._lost:
             yield self._misplaced(fields)
-        elif prev != self._prev:
+        elif link.prev != self._prev:
             self.verified.count += self._lost
         self._lost = 0
         if fields.get("trailer") is True:
             yield from self._trailer(fields)
         else:
-            self._prev = self.verified.head = stored
+            self._prev = self.verified.head = link.hash
             self.verified.count += 1
             self.verified.run = str(fields.get("run"))
             self._seq = _seq(fields)
@@ -261,6 +257,21 @@ class Verifier:
 
 _TORN = "is cut off in its midst"
 _UNCHAINED = "the report was written without a chain, or the line was added or changed"
+
+
+class _Link(NamedTuple):
+    """What a line says of its place in the chain, and the text that its hash is of."""
+
+    prev: str
+    hash: str
+    text: bytes
+
+
+def _link(line: bytes) -> _Link | None:
+    found = _END.match(line, max(0, len(line) - _LENGTH_OF_END))
+    if found is None:
+        return None
+    return _Link(found[1].decode(), found[2].decode(), line[:-_LENGTH_OF_HASH] + b"}")
 
 
 def _seq(fields: Mapping[str, Any]) -> int | None:

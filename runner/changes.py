@@ -73,15 +73,20 @@ def _left_out(now: Mapping[str, Json], value: Mapping[str, Json]) -> list[str]:
     return [key for key, part in now.items() if part and key not in value]
 
 
+def same(one: Json, other: Json) -> bool:
+    """Whether two values are equal, as far as trackers tell numbers from texts."""
+    return one == other or str(one) == str(other)
+
+
 def _is_same(now: Json, value: Json) -> bool:
     if isinstance(now, dict) and isinstance(value, dict):
         kept = all(key in now and _is_same(now[key], part) for key, part in value.items())
         return kept and not _left_out(now, value)
     if isinstance(now, list) and isinstance(value, list):
         return len(now) == len(value) and all(map(_is_same, now, value))
-    # Trackers give some numbers as text, and what is not there as null, as 0 or as nothing.
+    # What is not there trackers give as null, as 0 or as nothing.
     nothing = value in _NOTHING and now in _NOTHING and None in (value, now)
-    return now == value or str(now) == str(value) or nothing
+    return same(now, value) or nothing
 
 
 def _alike(one: Json, other: Json) -> int:

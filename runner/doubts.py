@@ -33,11 +33,6 @@ def natural_key(operation: Operation, body: Json) -> dict[str, Json] | None:
     return None if missing else wanted
 
 
-def same(one: Json, other: Json) -> bool:
-    """Whether two values are equal, as far as trackers tell numbers from texts."""
-    return one == other or str(one) == str(other)
-
-
 def show(wanted: Mapping[str, Json]) -> str:
     """The fields of a natural key with their values."""
     return ", ".join(f"{field} {value}" for field, value in wanted.items())

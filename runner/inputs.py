@@ -12,7 +12,7 @@ from runner.errors import ExitCode, RunnerError
 from runner.model import Json, Severity
 from runner.playbook import Map, parse
 from runner.shapes import Shape
-from runner.templating.expressions import describe, nearest
+from runner.templating.expressions import describe, meant
 
 # How a value of a type is written, where it could be thought to be written in another way.
 _WRITTEN = {"boolean": ": write true or false", "array": ": write a list, as in JSON"}
@@ -113,9 +113,8 @@ class _InputError(ValueError):
 
 
 def _unknown(name: str, declared: Mapping[str, Any]) -> str:
-    near = nearest(name, list(declared))
-    known = f"; did you mean '{near}'?" if near else ""
-    if not near:
+    known = meant(name, list(declared))
+    if not known:
         known = f"; it declares {', '.join(declared)}" if declared else "; it declares none"
     return f"the playbook has no input '{name}'{known}"
 

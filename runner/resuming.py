@@ -13,7 +13,8 @@ from typing import Any, cast
 
 from runner.answers import judge
 from runner.catalogue import Catalogue, Operation
-from runner.doubts import made_by_others, natural_key, question, same, show, spread
+from runner.changes import same
+from runner.doubts import made_by_others, natural_key, question, show, spread
 from runner.errors import ExitCode, RunnerError
 from runner.execution.past import InDoubt, Past, Restored
 from runner.journal import Decision, Done, Doubt, History

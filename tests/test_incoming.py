@@ -24,15 +24,6 @@ class _Pieces:
     def read(self, most: int, timeout: float) -> bytes:  # noqa: ARG002
         return next(self._pieces, b"")
 
-    def write(self, data: bytes, timeout: float) -> None:
-        raise NotImplementedError
-
-    def has_unread(self) -> bool:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        raise NotImplementedError
-
 
 def _incoming(*pieces: bytes) -> Incoming:
     extensions = {"timeout": {"read": 1.0}, "arrived": lambda: None}

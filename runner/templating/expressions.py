@@ -105,6 +105,12 @@ def nearest(name: str, known: Sequence[str]) -> str | None:
     return close[0] if close else None
 
 
+def meant(name: str, known: Sequence[str]) -> str:
+    """A tail for a message, `; did you mean 'x'?`, or nothing where no known name comes near."""
+    near = nearest(name, known)
+    return f"; did you mean '{near}'?" if near else ""
+
+
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     ((int, float), "a number"),
     (str, "text"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from runner.model import Json
-from runner.templating.rows import Rows
+from runner.templating.rows import Rows, too_large
 
 FILE_READERS = ("base64file", "csv", "file", "json_file")
 NAMES = ("base64file", "csv", "days_ago", "file", "json_file", "today")
@@ -64,7 +64,7 @@ def _reader(folder: Path | None, root: Path | None) -> Callable[[str], bytes]:
         with open_(name) as file:
             raw = file.read(MAX_FILE + 1)
         if len(raw) > MAX_FILE:
-            raise ValueError(f"'{name}' is larger than {MAX_FILE // 1024 // 1024} MiB")
+            raise too_large(name, MAX_FILE)
         return raw
 
     return read

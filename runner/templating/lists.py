@@ -10,7 +10,7 @@ from jinja2 import Undefined, pass_context, pass_environment
 from jinja2.filters import FILTERS
 
 from runner.templating.budget import CALL_COST, ITEM_COST, LOOKUP_COST
-from runner.templating.expressions import describe, nearest
+from runner.templating.expressions import describe, meant
 from runner.templating.texts import MAX_TEXT, text_of, width_of
 
 MAX_BATCH = 100_000
@@ -97,8 +97,7 @@ def _check_findable(items: list[Any], key: str, wanted: Any) -> None:
     held = [item[key] for item in items if key in item]
     if not held:
         known = list(dict.fromkeys(str(name) for item in items[:100] for name in item))
-        near = nearest(key, known)
-        raise ValueError(f"no item has '{key}'" + (f"; did you mean '{near}'?" if near else ""))
+        raise ValueError(f"no item has '{key}'{meant(key, known)}")
     kinds, kind = {_kind(part) for part in held if part is not None}, _kind(wanted)
     if kind and len(kinds) == 1 and None not in kinds and kind not in kinds:
         raise ValueError(f"'{key}' is a {kinds.pop()} in each item, and {wanted!r} is a {kind}")
@@ -125,8 +124,7 @@ def _pick(environment: Any, value: Any, *names: Any) -> Any:
     def picked(item: Mapping[str, Any]) -> dict[str, Any]:
         for name in wanted:
             if name not in item:
-                near = nearest(name, list(item)[:_MOST_NAMES])
-                hint = f"; did you mean '{near}'?" if near else ""
+                hint = meant(name, list(item)[:_MOST_NAMES])
                 raise ValueError(f"pick: an item has no '{name}'{hint}")
         return {name: item[name] for name in wanted}
 

@@ -68,7 +68,7 @@ class Rows(Sequence[Row]):
     def _copied(self, file: IO[bytes], name: str, most: int) -> IO[bytes]:
         start = file.read(min(_IN_MEMORY, most) + 1)
         if len(start) > most:
-            raise _too_large(name, most)
+            raise too_large(name, most)
         if len(start) <= _IN_MEMORY:
             return io.BytesIO(start)
         copy = self._on_disk(start, file, name, most)
@@ -77,7 +77,7 @@ class Rows(Sequence[Row]):
         file.seek(0)
         whole = file.read(most + 1)
         if len(whole) > most:
-            raise _too_large(name, most)
+            raise too_large(name, most)
         return io.BytesIO(whole)
 
     def _on_disk(self, start: bytes, file: IO[bytes], name: str, most: int) -> IO[bytes] | None:
@@ -94,7 +94,7 @@ class Rows(Sequence[Row]):
         while block:
             size += len(block)
             if size > most:
-                raise _too_large(name, most)
+                raise too_large(name, most)
             if not _is_written(copy, block):
                 return None
             block = file.read(_AT_ONCE)
@@ -134,7 +134,8 @@ class Rows(Sequence[Row]):
         return os.pread(self._file.fileno(), end - begin, begin)
 
 
-def _too_large(name: str, most: int) -> ValueError:
+def too_large(name: str, most: int) -> ValueError:
+    """What is raised for a file of more than so many bytes."""
     return ValueError(f"'{name}' is larger than {most // 1024 // 1024} MiB")
 
 

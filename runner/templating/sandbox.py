@@ -26,7 +26,7 @@ from runner.templating.expressions import (
     Reference,
     TemplateError,
     describe,
-    nearest,
+    meant,
 )
 from runner.templating.filters import DEEP, FILTERS, METHODS, PLAIN_TESTS
 from runner.templating.quick import explain
@@ -49,8 +49,7 @@ class _Missing(StrictUndefined):
             return f"there is no '{name}' here"
         holder = describe(self._undefined_obj)
         if isinstance(self._undefined_obj, dict):
-            near = nearest(name, [*map(str, self._undefined_obj)])
-            return f"{holder} has no '{name}'" + (f"; did you mean '{near}'?" if near else "")
+            return f"{holder} has no '{name}'{meant(name, [*map(str, self._undefined_obj)])}"
         return f"{holder} has no '{name}'"
 
 

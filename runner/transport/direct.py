@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, cast
 
 from runner.transport.incoming import Incoming
@@ -45,7 +46,7 @@ class Direct(httpx.BaseTransport):
         self._link: Link | None = None
         self._until = 0.0
         self._free = False
-        self._known: dict[tuple[tuple[bytes, bytes], ...], bytes] = {}
+        self._lines = lru_cache(_MOST_KNOWN)(_lines)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, over a new connection where the last one is of no more use."""
@@ -103,12 +104,7 @@ class Direct(httpx.BaseTransport):
         key = request.extensions["headers"]
         if self._added:
             key = (*key, *self._added)
-        lines = self._known.get(key)
-        if lines is None:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            lines = self._known[key] = _lines(key)
-        return b"".join([line, lines, *cast("Iterable[bytes]", request.stream)])
+        return b"".join([line, self._lines(key), *cast("Iterable[bytes]", request.stream)])
 
     def _end(self, incoming: Incoming) -> None:
         """The connection is free for the next request, or of no more use."""

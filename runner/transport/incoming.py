@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from runner.transport.lean import httpx
-from runner.transport.link import Link
+from runner.transport.link import Source
 
 _AT_ONCE = 64 * 1024  # bytes that are read at a time
 _LONGEST_HEADERS = 16 * 1024  # and as much again for what is beside the body's parts
@@ -23,12 +23,12 @@ class Incoming:
 
     `read_head` comes first and sets `status`, `reason` and `headers`, then `body` gives the body.
     Both raise httpx's RemoteProtocolError for what is not HTTP or stops early, and the
-    exceptions of the link as they are. `extensions` are those of a request of httpx's; `arrived`,
+    exceptions of the source as they are. `extensions` are those of a request of httpx's; `arrived`,
     among them, is called whenever something has.
     """
 
-    def __init__(self, link: Link, extensions: Mapping[str, Any]) -> None:
-        self._link = link
+    def __init__(self, source: Source, extensions: Mapping[str, Any]) -> None:
+        self._source = source
         self._timeout: float = extensions["timeout"]["read"]
         self._arrived: Callable[[], None] = extensions["arrived"]
         self._parser = HttpResponseParser(self)
@@ -77,7 +77,7 @@ class Incoming:
         """Take in what comes next."""
         if self._trouble:
             raise httpx.RemoteProtocolError(self._trouble)
-        data = self._link.read(_AT_ONCE, self._timeout)
+        data = self._source.read(_AT_ONCE, self._timeout)
         if not data:
             self._stop()
             return

@@ -10,18 +10,22 @@ from typing import Protocol
 from runner.transport.lean import httpx
 
 
-class Link(Protocol):
-    """Bytes to a server and back. Timeouts are in seconds, each for one wait.
-
-    `read` and `write` raise httpx's ReadTimeout, ReadError, WriteTimeout and WriteError.
-    """
+class Source(Protocol):
+    """Bytes from a server. The timeout is in seconds, for one wait."""
 
     def read(self, most: int, timeout: float) -> bytes:
-        """What has come, at most so many bytes; nothing once the server has hung up."""
+        """What has come, at most so many bytes; nothing once the server has hung up.
+
+        Raises httpx's ReadTimeout and ReadError.
+        """
         ...
 
+
+class Link(Source, Protocol):
+    """Bytes to a server and back. Timeouts are in seconds, each for one wait."""
+
     def write(self, data: bytes, timeout: float) -> None:
-        """Send all of it."""
+        """Send all of it. Raises httpx's WriteTimeout and WriteError."""
         ...
 
     def has_unread(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from threading import Lock
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -33,7 +34,8 @@ class Maker:
         self._keep_alive = keep_alive
         self._context: ssl.SSLContext | None = None
         self._lock = Lock()
-        self._known: dict[tuple[tuple[bytes, bytes], ...], httpx.Headers] = {}
+        # httpx looks at each header anew, and most requests have the same.
+        self._headers = lru_cache(_MOST_KNOWN)(httpx.Headers)
         parts = urlsplit(tracker.url)
         self._extensions: dict[str, Any] = {}
         self._start = f"{parts.scheme}://{parts.netloc}"
@@ -90,15 +92,6 @@ class Maker:
             stream=httpx.ByteStream(outgoing.content),
             extensions=extensions,
         )
-
-    def _headers(self, written: tuple[tuple[bytes, bytes], ...]) -> httpx.Headers:
-        """The headers as httpx has them: it looks at each anew, and most requests have the same."""
-        found = self._known.get(written)
-        if found is None:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            found = self._known[written] = httpx.Headers(list(written))
-        return found
 
     def _tls(self) -> ssl.SSLContext:
         """One context for all, since reading the certificates takes 40 ms."""

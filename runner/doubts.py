@@ -25,12 +25,18 @@ def spread(
 
 
 def natural_key(operation: Operation, body: Json) -> dict[str, Json] | None:
-    """The fields of a body by which what it creates can be found; `None` where one is missing."""
+    """The fields of a body by which what it creates can be found.
+
+    `None` where one is missing, or holds what no entity can be told by.
+    """
     if not operation.natural_key or not operation.lookups or not isinstance(body, Mapping):
         return None
     wanted = {field: body.get(field) for field in operation.natural_key}
-    missing = any(value in {None, "", MASK} for value in wanted.values())
-    return None if missing else wanted
+    told = all(
+        isinstance(value, str | int | float) and value not in {"", MASK}
+        for value in wanted.values()
+    )
+    return wanted if told else None
 
 
 def show(wanted: Mapping[str, Json]) -> str:

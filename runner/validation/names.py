@@ -245,7 +245,7 @@ def _field_trouble(
         if properties is None or (guarded and not schema.get("x-closed")):
             return None
         if key not in properties:
-            if schema.get("additionalProperties") not in {None, False}:
+            if schema.get("additionalProperties", False) is not False:
                 return None
             return _no_such_field(shown, key, schema)
         schema, shown = properties[key], f"{shown}.{key}"

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from runner.compact import decode
 from runner.errors import RunnerError
 from runner.model import Json, Summary
 
@@ -281,7 +282,7 @@ def _seq(fields: Mapping[str, Any]) -> int | None:
 
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
-        fields = json.loads(line)
+        fields = decode(line)
     except (ValueError, RecursionError):
         return None
     return fields if isinstance(fields, dict) else None

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "runner"
 RANKS = (
     ("errors", "annotations"),
     ("model",),
+    ("compact",),
     ("masking", "catalogue", "playbook", "marks", "chain"),
     ("templating", "trackers"),
     ("shapes", "wire", "spots", "changes"),

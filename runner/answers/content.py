@@ -6,6 +6,7 @@ import json
 import re
 
 from runner.answers.kinds import FailureType
+from runner.compact import decode
 from runner.model import Failure, Json, Reply
 
 RAW_LIMIT = 64 * 1024  # characters of a raw text that a failure keeps
@@ -74,7 +75,7 @@ class Content:
     def _parsed(self) -> tuple[bool, Json]:
         if self._known is None:
             try:
-                self._known = True, _decode(self.text)
+                self._known = True, decode(self._body, lambda: _decode(self.text))
             except (ValueError, RecursionError):
                 self._known = False, None
         return self._known

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from runner.chain import Follower
+from runner.compact import decode
 from runner.errors import RunnerError
 
 _MOST_WARNINGS = 20
@@ -23,7 +23,7 @@ class Reader:
 
     def __init__(
         self,
-        lines: Iterable[bytes | str],
+        lines: Iterable[bytes],
         left_out: Collection[int] = (),
         key: str | None = None,
     ) -> None:
@@ -44,7 +44,7 @@ class Reader:
         for number, line in enumerate(self._lines, 1):
             if not line.strip():
                 continue
-            self._chain.take(number, line if isinstance(line, bytes) else line.encode())
+            self._chain.take(number, line)
             if number in self._left_out:
                 continue
             fields = _parse(line)
@@ -67,13 +67,13 @@ class Reader:
             calls = "1 call was" if count == 1 else f"{count} calls were"
             self.warnings.append(f"{calls} made again later in the run: only the last time counts")
 
-    def _pass_over(self, number: int, line: bytes | str) -> None:
+    def _pass_over(self, number: int, line: bytes) -> None:
         if number == 1:
             raise RunnerError(
                 "the first line is no envelope: this is not a report",
                 "a report is the JSONL that `run --report FILE` writes",
             )
-        whole = line.endswith(b"\n") if isinstance(line, bytes) else line.endswith("\n")
+        whole = line.endswith(b"\n")
         self._cut = not whole
         if len(self.warnings) < _MOST_WARNINGS:
             trouble = "is no envelope" if whole else "is cut off"
@@ -81,7 +81,7 @@ class Reader:
 
 
 def read_envelopes(
-    lines: Iterable[bytes | str], left_out: Collection[int] = (), key: str | None = None
+    lines: Iterable[bytes], left_out: Collection[int] = (), key: str | None = None
 ) -> Reader:
     """The envelopes of a report, whose lines come with their newlines, without those left out.
 
@@ -120,9 +120,9 @@ def _key(line: bytes) -> bytes:
     return head + step.partition(b",")[2] if seq and tracker else b""
 
 
-def _parse(line: bytes | str) -> dict[str, Any] | None:
+def _parse(line: bytes) -> dict[str, Any] | None:
     try:
-        fields = json.loads(line)
+        fields = decode(line)
     except (ValueError, RecursionError):
         return None
     known = isinstance(fields, dict) and ("step" in fields or fields.get("trailer") is True)

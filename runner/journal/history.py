@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from runner.compact import decode
 from runner.errors import RunnerError
 from runner.model import Json
 
@@ -89,7 +90,8 @@ class History:
         """The envelope of a call that is done, as the report has it."""
         with self.path.open("rb") as file:
             file.seek(done.offset)
-            found: dict[str, Json] = json.loads(file.read(done.length))["envelope"]
+            record: dict[str, Any] = decode(file.read(done.length))
+            found: dict[str, Json] = record["envelope"]
         return found
 
 
@@ -256,7 +258,7 @@ def _records(path: Path, size: int | None = None) -> Iterator[tuple[int, int, di
 
 def _record(path: Path, line: bytes, number: int) -> dict[str, Any]:
     try:
-        record: dict[str, Any] = json.loads(line)
+        record: dict[str, Any] = decode(line)
         record["record"]
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, number) from error

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from threading import Lock
 
+from runner.compact import encode
 from runner.errors import RunnerError
 from runner.masking import fields
 from runner.masking.fields import is_sensitive, without_fields
@@ -20,8 +21,6 @@ __all__ = ["MASK", "SHORTEST", "Masker", "is_sensitive"]
 # Three characters occur by chance in every line (`200`, `id5`): hiding them would spoil the
 # report, and what is missing from it would give them away.
 SHORTEST = 4
-
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 class Masker:
@@ -89,12 +88,12 @@ class Masker:
         """
         masked = without_fields(value, self.text)
         try:
-            text = _encode(masked)
+            text = encode(masked)
         except (ValueError, RecursionError):  # NaN, or nesting
             text = ""
         if not text or self._hides(text) or fields.may_be_within(text):
             masked = self._json(masked)
-            text = _encode(masked)
+            text = encode(masked)
         return _writable(text), masked
 
     def url(self, url: str) -> str:
@@ -126,7 +125,7 @@ class Masker:
             parsed = json.loads(text)
             masked = self.json(parsed)
             if masked != parsed:
-                return _encode(masked)
+                return encode(masked)
         except ValueError:
             pass  # it is none, or not whole
         except RecursionError:
@@ -158,7 +157,7 @@ class Masker:
         if isinstance(number, float) and not math.isfinite(number):
             return str(number)
         try:
-            text = str(number)
+            text = encode(number)
         except ValueError:  # of more digits than Python writes
             return MASK
         return MASK if self._hides(text) and self.text(text) != text else number

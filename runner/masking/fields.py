@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -66,7 +67,8 @@ def without_fields(value: Json, text: Text, depth: int = 0) -> Json:
     """The value with what such fields hold behind `***`; a part that stays is the same object.
 
     `text` is asked about strings that may hold JSON themselves, and keys are left as they are.
-    True, false, null and empty strings are no secrets; what is nested too deeply is hidden.
+    True, false, null and empty strings are no secrets; what is nested too deeply is hidden, and
+    what JSON cannot hold (NaN, infinity) becomes text.
     """
     if isinstance(value, str):
         return text(value) if may_be_json(value) else value
@@ -74,7 +76,7 @@ def without_fields(value: Json, text: Text, depth: int = 0) -> Json:
         return _object(value, text, depth + 1) if depth < DEEPEST else MASK
     if isinstance(value, (list, tuple)):
         return _list(value, text, depth + 1, without_fields) if depth < DEEPEST else MASK
-    return value
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _object(value: Mapping[str, Json], text: Text, depth: int) -> Json:

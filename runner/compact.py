@@ -1,0 +1,47 @@
+"""JSON on one line and back, as answers, reports and journals have it, in a tenth of the time.
+
+orjson does it wherever it comes to just what Python's `json` would, which does the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import orjson
+
+from runner.model import Json
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+# As orjson names what only resembles plain JSON, and so is not left to it.
+_PLAIN = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+# A number of so many digits may be none that 64 bits hold: orjson would make it a float.
+_DIGITS = bytes(ord("0") if chr(byte).isdigit() else byte for byte in range(128)) + bytes(
+    range(128, 256)
+)
+_LONG = b"0" * 19
+
+
+def encode(value: Json) -> str:
+    """The value as compact JSON, which is not valid UTF-8 where a text holds a lone surrogate.
+
+    Its floats must be finite: others are written as null. Raises ValueError, TypeError and
+    RecursionError as `json` does.
+    """
+    try:
+        return orjson.dumps(value, option=_PLAIN).decode()
+    except TypeError:  # a long number, a tuple, a surrogate, keys that are no text, deep nesting
+        return _encode(value)
+
+
+def decode(data: bytes, otherwise: Callable[[], Json] | None = None) -> Json:
+    """What JSON says; what orjson does not read `otherwise` does, or else `json.loads`.
+
+    Raises ValueError and RecursionError as that does.
+    """
+    if _LONG not in data.translate(_DIGITS):
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError:
+            pass  # a long number, a surrogate, NaN, deep nesting, another encoding; or no JSON
+    return otherwise() if otherwise else json.loads(data)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import h11
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from runner.transport.direct import _lines
 
 _HOST = (b"Host", b"t.example")
+# Headers that h11 holds against one another, which the transport writes itself.
+_JUDGED = {b"host", b"content-length", b"transfer-encoding"}
 _BYTES = st.one_of(st.binary(max_size=6), st.text("aZ-_ \t:\r\n\0\x7f", max_size=6).map(str.encode))
 
 
@@ -21,6 +23,7 @@ _BYTES = st.one_of(st.binary(max_size=6), st.text("aZ-_ \t:\r\n\0\x7f", max_size
 @example(b"X", b" a")
 def test_headers_are_written_as_h11_writes_them(name: bytes, value: bytes) -> None:
     """Another library's judgement of what can be written; control characters, too, are refused."""
+    assume(name.lower() not in _JUDGED)
     headers = [_HOST, (name, value)]
     try:
         written = h11.Connection(h11.CLIENT).send(

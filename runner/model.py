@@ -160,14 +160,18 @@ class Verdict(NamedTuple):
 class Reach(NamedTuple):
     """A tracker as the middle of the program sees it: its name, where it is, a way to send.
 
-    `api` is what operations' paths are appended to; `send` never raises for what a tracker or a
-    network does.
+    `api` is what operations' paths are appended to. `prepare` writes a request down and gives what
+    sends it, each time that it is called, which never raises for what a tracker or a network does.
     """
 
     name: str
     url: str
     api: str
-    send: Callable[[Request], Reply | Fault]
+    prepare: Callable[[Request], Callable[[], Reply | Fault]]
+
+    def send(self, request: Request) -> Reply | Fault:
+        """Send a request once."""
+        return self.prepare(request)()
 
 
 class StepStarted(NamedTuple):
@@ -203,7 +207,7 @@ class Finished(NamedTuple):
 
 
 class Intent(NamedTuple):
-    """A call that changes something is about to leave: written down before it does.
+    """A call that changes something is about to be sent: written down before it is.
 
     `digest` is a fingerprint of the request with its secrets hidden.
     """
@@ -216,6 +220,12 @@ class Intent(NamedTuple):
     body: Json
     digest: str
     tracker: str
+
+
+class Leaving(NamedTuple):
+    """A call that changes something leaves now: its intent must be on the disk."""
+
+    key: str
 
 
 class Phase(NamedTuple):
@@ -273,6 +283,7 @@ Event = (
     | LoopFinished
     | CallStarted
     | Intent
+    | Leaving
     | Phase
     | Retrying
     | Finished

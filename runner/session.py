@@ -25,6 +25,7 @@ from runner.model import (
     Finished,
     Intent,
     Json,
+    Leaving,
     Phase,
     Reach,
     Reply,
@@ -40,11 +41,12 @@ from runner.transport import Limits, Transport
 
 Sink = Callable[[Event], None]
 Trail = tuple[str | int, ...]
+Prepare = Callable[[Request], Callable[[], Reply | Fault]]
 
 
 _SHORT_SLEEP = 0.1
 # The events that may hold a secret, or belong into the journal.
-_TELLING = (Finished, Intent, Retrying, Phase)
+_TELLING = (Finished, Intent, Leaving, Retrying, Phase)
 _sorted = json.JSONEncoder(sort_keys=True).encode
 
 
@@ -137,8 +139,10 @@ class Session:
                 )
                 # What cannot work at all (proxy, certificates, package) is said before any call.
                 transport.warm()
-                send = _reading(transport.send) if self._options.dry else transport.send
-                self._reaches[key] = Reach(tracker.name, tracker.url, tracker.api, send)
+                prepare: Prepare = transport.prepare
+                if self._options.dry:
+                    prepare = _reading(prepare)
+                self._reaches[key] = Reach(tracker.name, tracker.url, tracker.api, prepare)
             return self._reaches[key]
 
     def run(
@@ -199,10 +203,10 @@ class Session:
             journal(event)
         except RunnerError as error:
             self.broken = self.broken or error
-            if isinstance(event, Intent):
+            if isinstance(event, (Intent, Leaving)):
                 raise
 
-    def _mask(self, event: Finished | Intent | Retrying | Phase) -> Event:
+    def _mask(self, event: Finished | Intent | Leaving | Retrying | Phase) -> Event:
         if isinstance(event, Finished):
             envelope = event.envelope
             request = envelope["request"]
@@ -237,16 +241,16 @@ class Session:
         self.saved[name] = None
 
 
-def _reading(send: Callable[[Request], Reply | Fault]) -> Callable[[Request], Reply | Fault]:
+def _reading(prepare: Prepare) -> Prepare:
     """What sends requests that read, and none that may change the tracker, whoever asks."""
 
-    def guarded(request: Request) -> Reply | Fault:
+    def guarded(request: Request) -> Callable[[], Reply | Fault]:
         if request.changes:
             raise RunnerError(
                 "a dry run was about to change the tracker",
                 "nothing was sent; please report this as a bug",
             )
-        return send(request)
+        return prepare(request)
 
     return guarded
 

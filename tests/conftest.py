@@ -426,8 +426,11 @@ def run_stubbed(
         if keep and isinstance(event, Finished):
             envelopes.append(event.envelope)
 
+    def prepare(request: Request) -> Callable[[], Reply]:
+        return lambda: send(request)
+
     outside = execution.Outside(
-        find=lambda _: Reach("t", "http://t.invalid", "http://t.invalid/admin_api/v1", send),
+        find=lambda _: Reach("t", "http://t.invalid", "http://t.invalid/admin_api/v1", prepare),
         emit=emit,
         save=lambda *_: None,
         hide=lambda _: None,

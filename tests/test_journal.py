@@ -35,7 +35,7 @@ from runner.journal import (
 from runner.journal import writer as writing
 from runner.journal.history import _records
 from runner.journal.lock import is_held
-from runner.model import Event, Finished, Intent, Phase, Retrying
+from runner.model import Event, Finished, Intent, Leaving, Phase, Retrying
 from runner.session import Session
 from runner.trackers import Trackers
 from runner.transport import Transport
@@ -69,6 +69,8 @@ def write(path: Path, *events: Any) -> None:
     with Writer(path) as journal:
         for event in events if path.stat().st_size else (RUN, *events):
             journal.record(event) if isinstance(event, dict) else journal(event)
+            if isinstance(event, Intent):
+                journal(Leaving(event.key))
 
 
 def run_with(journal: Writer, text: str, folder: Path, tracker: Emulator) -> list[Any]:
@@ -94,8 +96,10 @@ def on_disk(path: Path) -> bytes:
     return path.read_bytes().rstrip(b"\0")
 
 
-def test_an_intent_is_synced_before_it_returns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the writer is done with an intent it is on the disk; an outcome rides on the next."""
+def test_an_intent_is_synced_before_its_call_leaves(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a call is leaving its intent is on the disk; an outcome rides on the next."""
     synced: list[bytes] = []
     flush = writing._flush
 
@@ -106,12 +110,14 @@ def test_an_intent_is_synced_before_it_returns(path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(writing, "_flush", noted)
     with Writer(path) as journal:
         journal(intent("a"))
+        journal(Leaving("a"))
         assert synced == [on_disk(path)]
         journal(outcome("a", True))
         journal(Phase(True))
         journal(Retrying("a", 1, 1.0, "why"))
         assert len(synced) == 1
         journal(intent("b"))
+        journal(Leaving("b"))
         assert synced[1:] == [on_disk(path)]
     assert synced[1] == path.read_bytes()
     assert len(synced) == 2
@@ -122,17 +128,17 @@ def test_calls_leave_after_their_intent_is_synced(
 ) -> None:
     """Nothing that changes anything leaves before its intent is on the disk; reads need none."""
     order: list[str] = []
-    send, flush = Transport.send, writing._flush
+    exchange, flush = Transport._exchange, writing._flush
 
-    def sent(self: Transport, request: Any) -> Any:
-        order.append(request.method)
-        return send(self, request)
+    def sent(self: Transport, outgoing: Any, timeout: float) -> Any:
+        order.append(outgoing.method)
+        return exchange(self, outgoing, timeout)
 
     def synced(handle: int) -> None:
         order.append(json.loads(on_disk(path).splitlines()[-1])["record"])
         flush(handle)
 
-    monkeypatch.setattr(Transport, "send", sent)
+    monkeypatch.setattr(Transport, "_exchange", sent)
     monkeypatch.setattr(writing, "_flush", synced)
     with Writer(path) as journal:
         text = steps(
@@ -146,7 +152,7 @@ def test_calls_leave_after_their_intent_is_synced(
 
 
 def test_threads_share_a_sync(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of intents that come together each is on the disk when it returns, at fewer syncs."""
+    """Of calls that leave together the intent of each is on the disk then, at fewer syncs."""
     first, go = threading.Event(), threading.Event()
     count = 0
     flush = writing._flush
@@ -160,7 +166,15 @@ def test_threads_share_a_sync(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
     journal = Writer(path)
     monkeypatch.setattr(writing, "_flush", slow)
-    threads = [threading.Thread(target=journal, args=(intent(f"k{n}"),)) for n in range(8)]
+    left: set[str] = set()
+
+    def work(key: str) -> None:
+        journal(intent(key))
+        journal(Leaving(key))
+        if f'"{key}"'.encode() in path.read_bytes()[: journal._synced]:
+            left.add(key)
+
+    threads = [threading.Thread(target=work, args=(f"k{n}",)) for n in range(8)]
     for thread in threads:
         thread.start()
     assert first.wait(5)
@@ -170,6 +184,7 @@ def test_threads_share_a_sync(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for thread in threads:
         thread.join()
     assert count <= 3
+    assert len(left) == 8
     journal.close()
     journal.close()
 
@@ -509,6 +524,7 @@ def test_a_power_cut(tmp_path: Path, data: st.DataObject) -> None:
         for number in range(data.draw(st.integers(0, 5))):
             key = f"k{number}"
             journal(intent(key, "x" * data.draw(st.integers(0, 900))))
+            journal(Leaving(key))
             left.add(key)
             if data.draw(st.booleans()):
                 journal(outcome(key, True))
@@ -578,6 +594,8 @@ def test_the_writer_syncs_what_it_wrote(path: Path) -> None:
     journal = Writer(path)
     journal(intent("a"))
     before = journal._size
+    assert journal._synced == 0
+    journal(Leaving("a"))
     assert journal._synced == before > 0
     journal(outcome("a", True))
     assert journal._size > before == journal._synced
@@ -595,3 +613,20 @@ def test_a_call_whose_intent_fails_is_not_sent(
     (envelope,) = run_with(full, text, tmp_path, tracker)
     assert calls(tracker) == []
     assert (envelope["error"]["type"], envelope["attempts"]) == ("journal", 0)
+
+
+def test_a_call_whose_intent_does_not_get_to_the_disk_is_not_sent(
+    tracker: Emulator, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the disk fails comes out when the intent is synced: the call does not leave either."""
+
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    text = steps("{resource: group, operation: create, body: {name: A, type: offers}}")
+    with Writer(path) as journal:
+        monkeypatch.setattr(writing, "_flush", fails)
+        (envelope,) = run_with(journal, text, path.parent, tracker)
+    assert calls(tracker) == []
+    assert (envelope["error"]["type"], envelope["attempts"]) == ("journal", 0)
+    assert "Input/output error" in envelope["error"]["message"]

@@ -383,7 +383,7 @@ def test_a_bug_in_a_call(
 @pytest.mark.parametrize(
     ("owner", "name"),
     [(Console, "__call__"), (Console, "summary"), (preparing, "build"), (preparing, "check"),
-     (calling, "build_request"), (transport.Transport, "send")],
+     (calling, "build_request"), (transport.Transport, "_exchange")],
     ids=["sink", "summary", "plan", "validation", "request", "transport"],
 )  # fmt: skip
 def test_a_bug_anywhere(

@@ -19,6 +19,7 @@ from runner.model import (
     Effect,
     Intent,
     Json,
+    Leaving,
     Reach,
     Request,
     Retrying,
@@ -187,8 +188,11 @@ class Caller:
             digest=digest,
             tracker=tracker,
         )
+        self._tell_journal(intent)
+
+    def _tell_journal(self, event: Intent | Leaving) -> None:
         try:
-            self._tally.intend(intent)
+            self._tally.intend(event)
         except RunnerError as error:
             raise StepError("journal", error.message, f"nothing was sent; {error.hint}") from error
 
@@ -198,18 +202,23 @@ class Caller:
         self, call: Call, key: str, reach: Reach, request: Request, envelope: dict[str, Json]
     ) -> Callable[[], None]:
         """Send until it is answered or trying again is no use; gives what sends once more."""
+        # Written down while the disk takes the intent, which it has to until the call leaves.
+        exchange = reach.prepare(request)
+        changes = call.operation.effect is not Effect.READS
 
         def send() -> None:
             tries = 0
             lost = call.operation.repeatable and envelope.get("settled") == "sent again"
             while self._may_leave(envelope["attempts"]):
+                if changes and not envelope["attempts"]:
+                    self._tell_journal(Leaving(key))
                 tries += 1
                 _note(envelope, _UNDER_WAY)
                 envelope["attempts"] += 1
                 self._tally.emit(CallStarted(key, str(call.operation), envelope["attempts"]))
                 if self._tally.is_over:
                     raise StepError("interrupted", "the run is over", "nothing was sent")
-                outcome = reach.send(request)
+                outcome = exchange()
                 wait, passing = None, is_worth_repeating(call.operation, outcome)
                 if tries <= call.retries and passing:
                     wait = delay(outcome, tries, self._outside.clock.now(), self._outside.draw)

@@ -19,6 +19,7 @@ from runner.model import (
     Finished,
     Intent,
     Json,
+    Leaving,
     Summary,
     was_stopped,
 )
@@ -82,9 +83,9 @@ class Tally:
         with self._lock:
             self._emit(event)
 
-    def intend(self, intent: Intent) -> None:
-        """Pass on an intent, without the lock: several may be synced to the disk together."""
-        self._emit(intent)
+    def intend(self, event: Intent | Leaving) -> None:
+        """Pass on an intent, or that its call leaves, without the lock: syncs may be shared."""
+        self._emit(event)
 
     def take_destroy(self, most: int | None, count: int = 1, *, only_ask: bool = False) -> None:
         """Count calls that destroy. Raises StepError where they would be more than allowed."""

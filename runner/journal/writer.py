@@ -11,11 +11,13 @@ from pathlib import Path
 from types import TracebackType
 
 from runner.errors import ExitCode, RunnerError
-from runner.model import Event, Finished, Intent, Json, Phase
+from runner.model import Event, Finished, Intent, Json, Leaving, Phase
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 # What a sync needs of the system: the data, and no times. Some systems have the other only.
 _flush: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
+# That what was written is not read again has Linux write it to the disk at once.
+_advise: Callable[[int, int, int, int], None] | None = getattr(os, "posix_fadvise", None)
 # Bytes of zeros that are kept ready after the last record: as many as there are records, from
 # and to so many.
 _LEAST, _MOST = 16 * 1024, 1024 * 1024
@@ -30,9 +32,10 @@ class JournalError(RunnerError):
 class Writer:
     """Appends records, one JSON object a line; a sink for events and a context manager.
 
-    An intent is synced to the disk before this returns. An outcome is written and rides on the
-    next intent's sync: a process that is killed loses nothing that was written, and after a
-    power cut the call is merely in doubt. Threads that come with intents together share a sync.
+    An intent is on its way to the disk when this returns, and on it once its call is leaving. An
+    outcome is written and rides on the next intent's sync: a process that is killed loses nothing
+    that was written, and after a power cut the call is merely in doubt. Threads whose calls leave
+    together share a sync.
 
     Records are written over zeros that were put there before: a sync that need not note a new
     length as well takes a third less time, half on many disks. A journal that was not closed
@@ -58,6 +61,8 @@ class Writer:
         self._write_lock = threading.Lock()
         self._sync_lock = threading.Lock()
         self._synced = 0
+        # Where the intents end whose calls have not left yet, by key.
+        self._ends: dict[str, int] = {}
 
     def __enter__(self) -> Writer:
         return self
@@ -73,7 +78,7 @@ class Writer:
     def __call__(self, event: Event) -> None:
         """Write what the event has to say. Raises JournalError."""
         if isinstance(event, Intent):
-            self.record(
+            self._ends[event.key] = self.record(
                 {
                     "record": "intent",
                     "key": event.key,
@@ -82,8 +87,10 @@ class Writer:
                     "digest": event.digest,
                     "tracker": event.tracker,
                 },
-                sync=True,
+                soon=True,
             )
+        elif isinstance(event, Leaving):
+            self._sync(self._ends.pop(event.key))
         elif isinstance(event, Finished):
             self._outcome(event)
         elif isinstance(event, Phase):
@@ -100,13 +107,18 @@ class Writer:
             }
         )
         # The envelope is text already: it is put into the record as it is.
-        self._append(f'{head[:-1]},"envelope":{event.line}}}\n'.encode(), sync=False)
+        self._append(f'{head[:-1]},"envelope":{event.line}}}\n'.encode())
 
-    def record(self, record: Mapping[str, Json], *, sync: bool = False) -> None:
-        """Append a record. Raises JournalError."""
+    def record(self, record: Mapping[str, Json], *, sync: bool = False, soon: bool = False) -> int:
+        """Append a record and give its end; `soon` it is to be synced. Raises JournalError."""
         # In ASCII: an answer may hold what JSON allows and UTF-8 does not, and pass it on.
-        line = _encode({**record, "synced": self._synced})
-        self._append(f"{line}\n".encode(), sync=sync)
+        line = f"{_encode({**record, 'synced': self._synced})}\n".encode()
+        end = self._append(line)
+        if sync:
+            self._sync(end)
+        elif soon:
+            _hasten(self._handle, end - len(line), len(line))
+        return end
 
     def close(self) -> None:
         """Cut off what is left of the room, sync and close; harmless to repeat."""
@@ -123,13 +135,12 @@ class Writer:
             finally:
                 os.close(handle)
 
-    def _append(self, line: bytes, *, sync: bool) -> None:
+    def _append(self, line: bytes) -> int:
+        """Write a line, and give where it ends."""
         try:
             with self._write_lock:
                 self._write(line)
-                mine = self._size
-            if sync:
-                self._sync(mine)
+                return self._size
         except OSError as error:
             raise _unwritable(error) from error
 
@@ -153,11 +164,15 @@ class Writer:
         with suppress(OSError):
             self._room += os.pwrite(self._handle, bytes(more), self._room)
 
-    def _sync(self, mine: int) -> None:
+    def _sync(self, end: int) -> None:
+        """Have on the disk what was written up to there."""
         with self._sync_lock:
-            if self._synced < mine:
+            if self._synced < end:
                 size = self._size
-                _flush(self._handle)
+                try:
+                    _flush(self._handle)
+                except OSError as error:
+                    raise _unwritable(error) from error
                 self._synced = size
 
 
@@ -176,6 +191,16 @@ def _sync_folders(path: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _hasten(handle: int, at: int, size: int) -> None:
+    """Have the system begin to write this to the disk, where it can be told so; waits for nothing.
+
+    Half of what a sync takes then goes by while the call is being made ready.
+    """
+    if _advise is not None:
+        with suppress(OSError):  # it is advice
+            _advise(handle, at, size, os.POSIX_FADV_DONTNEED)
 
 
 def _write_all(handle: int, line: bytes, at: int) -> None:

@@ -57,7 +57,7 @@ class Reaches:
             for secret in tracker.secrets:
                 self.masker.add(secret)
             transport = self._stack.enter_context(Transport(tracker))
-            self._known[key] = Reach(tracker.name, tracker.url, tracker.api, transport.send)
+            self._known[key] = Reach(tracker.name, tracker.url, tracker.api, transport.prepare)
         return self._known[key]
 
 

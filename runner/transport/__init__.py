@@ -6,6 +6,8 @@ Who carries the bytes is httpx, or libcurl where the tracker asks for it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from threading import Lock
 from types import TracebackType
 from typing import NamedTuple, Protocol
@@ -102,11 +104,18 @@ class Transport:
 
     def send(self, request: Request) -> Reply | Fault:
         """Send the request once; `RunnerError` where its URL is not this tracker's."""
+        return self.prepare(request)()
+
+    def prepare(self, request: Request) -> Callable[[], Reply | Fault]:
+        """Write the request down, for what is given back to send; `RunnerError` as above."""
         try:
             outgoing = self._wire.outgoing(request)
         except (ValueError, TypeError, RecursionError) as error:
-            return unsendable(error)
-        timeout = request.timeout or self._tracker.timeout
+            fault = unsendable(error)
+            return lambda: fault
+        return partial(self._exchange, outgoing, request.timeout or self._tracker.timeout)
+
+    def _exchange(self, outgoing: Outgoing, timeout: float) -> Reply | Fault:
         connection = self._borrow()
         try:
             body = Body(self._limits.body, timeout * self._limits.patience)

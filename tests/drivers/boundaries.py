@@ -85,7 +85,7 @@ def kill_at(boundary: str, nth: int, tomb: str) -> None:
         _wrap(Socket, "write", killer, after=True)
         _arm_curl(killer)
     elif boundary == "after-response":
-        _wrap(Transport, "send", killer, after=True)
+        _wrap(Transport, "_exchange", killer, after=True)
     elif boundary == "before-sync":
         _wrap(writer.Writer, "_sync", killer, after=False)
     else:

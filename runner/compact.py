@@ -13,6 +13,8 @@ import orjson
 from runner.model import Json
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_in_ascii = json.JSONEncoder(separators=(",", ":")).encode
+_sorted = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 # As orjson names what only resembles plain JSON, and so is not left to it.
 _PLAIN = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 # A number of so many digits may be none that 64 bits hold: orjson would make it a float.
@@ -20,6 +22,7 @@ _DIGITS = bytes(ord("0") if chr(byte).isdigit() else byte for byte in range(128)
     range(128, 256)
 )
 _LONG = b"0" * 19
+_NULL = b"null"  # as orjson writes NaN and infinity too
 
 
 def encode(value: Json) -> str:
@@ -32,6 +35,35 @@ def encode(value: Json) -> str:
         return orjson.dumps(value, option=_PLAIN).decode()
     except TypeError:  # a long number, a tuple, a surrogate, keys that are no text, deep nesting
         return _encode(value)
+
+
+def encode_line(value: Json) -> bytes:
+    """The value as `encode` gives it, in UTF-8: in ASCII where a lone surrogate is no UTF-8."""
+    try:
+        return orjson.dumps(value, option=_PLAIN)
+    except TypeError:
+        return _in_ascii(value).encode()
+
+
+def encode_body(value: Json) -> bytes:
+    """The value as it is sent, in UTF-8.
+
+    Raises ValueError where it cannot be (infinite floats, lone surrogates), and else as `encode`.
+    """
+    try:
+        data = orjson.dumps(value, option=_PLAIN)
+    except TypeError:
+        data = _NULL
+    return _encode(value).encode() if _NULL in data else data
+
+
+def encode_sorted(value: Json) -> bytes:
+    """The value in UTF-8, the same whatever the order of its keys, for comparing alone."""
+    try:
+        data = orjson.dumps(value, option=_PLAIN | orjson.OPT_SORT_KEYS)
+    except TypeError:
+        data = _NULL
+    return _sorted(value).encode() if _NULL in data else data
 
 
 def decode(data: bytes, otherwise: Callable[[], Json] | None = None) -> Json:

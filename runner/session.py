@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 import secrets as randomness
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runner import execution
+from runner.compact import encode_sorted
 from runner.errors import RunnerError
 from runner.execution.past import Past
 from runner.journal import Writer
@@ -47,7 +47,6 @@ Prepare = Callable[[Request], Callable[[], Reply | Fault]]
 _SHORT_SLEEP = 0.1
 # The events that may hold a secret, or belong into the journal.
 _TELLING = (Finished, Intent, Leaving, Retrying, Phase)
-_sorted = json.JSONEncoder(sort_keys=True).encode
 
 
 class SystemClock:
@@ -233,7 +232,7 @@ class Session:
 
         The order of keys does not count.
         """
-        text = self.masker.text(_sorted([request.method, request.url, request.body]))
+        text = self.masker.text(encode_sorted([request.method, request.url, request.body]).decode())
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def _save(self, name: str, form: str | None, value: Json, columns: tuple[str, ...]) -> None:

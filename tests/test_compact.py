@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from datetime import date
 from decimal import Decimal
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from runner.compact import decode, encode
+from runner.compact import decode, encode, encode_body, encode_line, encode_sorted
 
 TEXTS = st.text(st.characters(), max_size=12)  # lone surrogates among them
 NUMBERS = st.integers() | st.integers(-(10**25), 10**25) | st.floats(allow_nan=False)
@@ -39,6 +40,39 @@ def test_what_is_written_is_what_json_reads(value: Any) -> None:
     assert same(json.loads(text), json.loads(usual))
     assert text == usual or re.search(r"\de[+-]?\d", text + usual)
     assert "\n" not in text
+
+
+@given(VALUES)
+@example({"\ud800": None})
+@example([2**64, None])
+def test_what_is_written_in_bytes(value: Any) -> None:
+    """A line is UTF-8 whatever it holds; a body is what json would send, or refused as it would."""
+    assert same(json.loads(encode_line(value).decode()), json.loads(json.dumps(value)))
+    try:
+        wanted = json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        with pytest.raises(ValueError):  # noqa: PT011
+            encode_body(value)
+        return
+    assert same(json.loads(encode_body(value)), json.loads(wanted))
+
+
+@given(st.dictionaries(TEXTS, VALUES, max_size=5), st.randoms())
+@example({"b": None, "a": 2**70, "\ud800": 1}, random.Random(1))
+def test_what_is_compared_has_no_order(value: dict[str, Any], chance: random.Random) -> None:
+    """The same content is the same bytes, and other content others."""
+    keys = list(value)
+    chance.shuffle(keys)
+    assert encode_sorted(value) == encode_sorted({key: value[key] for key in keys})
+    assert same(json.loads(encode_sorted(value)), json.loads(json.dumps(value, sort_keys=True)))
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_json_has_not(number: float) -> None:
+    """They are not sent as null, nor are they the same as null to what compares."""
+    with pytest.raises(ValueError, match="JSON compliant"):
+        encode_body({"a": [number]})
+    assert encode_sorted([number]) != encode_sorted([None])
 
 
 @given(VALUES, st.booleans())

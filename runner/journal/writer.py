@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -10,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from runner.compact import encode_line
 from runner.errors import ExitCode, RunnerError
 from runner.model import Event, Finished, Intent, Json, Leaving, Phase
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 # What a sync needs of the system: the data, and no times. Some systems have the other only.
 _flush: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 # That what was written is not read again has Linux write it to the disk at once.
@@ -97,7 +96,7 @@ class Writer:
             self.record({"record": "phase", "success": event.success, "last": list(event.last)})
 
     def _outcome(self, event: Finished) -> None:
-        head = _encode(
+        head = encode_line(
             {
                 "record": "outcome",
                 "key": event.key,
@@ -107,12 +106,11 @@ class Writer:
             }
         )
         # The envelope is text already: it is put into the record as it is.
-        self._append(f'{head[:-1]},"envelope":{event.line}}}\n'.encode())
+        self._append(b'%b,"envelope":%b}\n' % (head[:-1], event.line.encode()))
 
     def record(self, record: Mapping[str, Json], *, sync: bool = False, soon: bool = False) -> int:
         """Append a record and give its end; `soon` it is to be synced. Raises JournalError."""
-        # In ASCII: an answer may hold what JSON allows and UTF-8 does not, and pass it on.
-        line = f"{_encode({**record, 'synced': self._synced})}\n".encode()
+        line = encode_line({**record, "synced": self._synced}) + b"\n"
         end = self._append(line)
         if sync:
             self._sync(end)

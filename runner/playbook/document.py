@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from array import array
 from bisect import bisect_right
@@ -13,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from runner.compact import encode_sorted
 from runner.model import Json, Place, Problem, Severity
 
 _NOQA = re.compile(r"#\s*noqa:\s*([A-Z]{2}\d{3}(?:\s*,\s*[A-Z]{2}\d{3})*)")
@@ -211,8 +211,7 @@ def silenced(line: str) -> frozenset[str]:
 
 def fingerprint(value: Json) -> str:
     """SHA-256 of a JSON value, the same for the same content however it was written."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(encode_sorted(value)).hexdigest()
 
 
 def show_trail(path: Trail) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from runner import __version__
+from runner.compact import encode_body
 from runner.errors import RunnerError
 from runner.model import Request
 from runner.trackers import Tracker
@@ -21,7 +21,6 @@ _OWN = frozenset(
 _PLAIN = re.compile(r"[!-~]+", re.ASCII)
 _LONGEST = 65_536  # characters, as in httpx; servers take far fewer
 _BODILESS = frozenset({"GET", "HEAD", "DELETE"})
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 class Outgoing(NamedTuple):
@@ -60,7 +59,7 @@ class Wire:
                 "a request was about to leave for another address than its tracker's",
                 "nothing was sent; please report this as a bug",
             )
-        content = b"" if request.body is None else _encode(request.body).encode()
+        content = b"" if request.body is None else encode_body(request.body)
         path = _target(self._path + request.url[len(self._base) - 1 :])
         return Outgoing(request.method, path, self._all_headers(request, content), content)
 

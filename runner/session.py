@@ -47,6 +47,7 @@ Prepare = Callable[[Request], Callable[[], Reply | Fault]]
 _SHORT_SLEEP = 0.1
 # The events that may hold a secret, or belong into the journal.
 _TELLING = (Finished, Intent, Leaving, Retrying, Phase)
+_JOURNAL_ALONE = (Intent, Leaving)
 
 
 class SystemClock:
@@ -187,6 +188,8 @@ class Session:
                 masked = self._mask(event)
                 if journal is not None:
                     self._to_journal(journal, masked)
+                if isinstance(event, _JOURNAL_ALONE):
+                    return
             for sink in list(sinks):
                 try:
                     sink(masked)

@@ -80,6 +80,8 @@ class Chain:
         }
         if summary is not None:
             fields |= {"exit_code": int(summary.exit_code), "not_run": summary.not_run}
+            if summary.missed:
+                fields["missed"] = list(summary.missed)
         return self._splice(json.dumps(fields, ensure_ascii=False, separators=(",", ":")))
 
     def _splice(self, line: str) -> str:

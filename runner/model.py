@@ -295,12 +295,13 @@ class Summary:
     """What became of a run: counts of calls, what was written, and the first failure.
 
     `written` names the first changes with their ids, `doubtful` the unknown outcomes; `not_run`
-    counts the steps that the run did not come to, `restored` the calls that an earlier part of
-    the run had made. `crash` is what ended the run other than a failed step: nothing of the
-    above is lost by it. `would_destroy` is how many calls that destroy were too many. `held` are
-    the calls that a dry run held back since they change something, `held_destroys` those of them
-    that destroy, `held_reads` the reads that need what those would give; `held_open` is set where
-    some hang on what is not known, `unsaved` where something would have been saved.
+    counts the steps that the run did not come to, whose first `missed` names, and `restored` the
+    calls that an earlier part of the run had made. `crash` is what ended the run other than a
+    failed step: nothing of the above is lost by it. `would_destroy` is how many calls that destroy
+    were too many. `held` are the calls that a dry run held back since they change something,
+    `held_destroys` those of them that destroy, `held_reads` the reads that need what those would
+    give; `held_open` is set where some hang on what is not known, `unsaved` where something would
+    have been saved.
     """
 
     run: str
@@ -313,6 +314,7 @@ class Summary:
     not_run: int = 0
     written: list[str] = field(default_factory=list)
     doubtful: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
     first_failure: Mapping[str, Json] | None = None
     outputs: Mapping[str, Json] = field(default_factory=dict)
     interrupted: bool = False

@@ -35,7 +35,14 @@ class OpenRun(NamedTuple):
         state = _STATES.get(summary.exit_code, "failed")
         done = summary.changed + summary.restored
         self.journal.record(
-            {"record": "end", "exit": int(summary.exit_code), "state": state, "done": done}
+            {
+                "record": "end",
+                "exit": int(summary.exit_code),
+                "state": state,
+                "done": done,
+                "not_run": summary.not_run,
+                "missed": list(summary.missed),
+            }
         )
 
 

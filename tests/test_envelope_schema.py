@@ -152,6 +152,7 @@ GOOD: dict[str, Any] = {
     "seq": 1,
     "step": "read",
     "index": None,
+    "key": "read",
     "tracker": "default",
     "source": "playbook.yaml:3:5",
     "resource": "campaign",

@@ -289,6 +289,10 @@ steps:
     assert [r.body["notes"] for r in ran.tracker.requests if r.body] == [
         "1-3-0", "1-4-1", "2-3-0", "2-4-1",
     ]  # fmt: skip
+    assert [e["key"] for e in ran.envelopes] == [
+        "outer[0].inner[0]", "outer[0].inner[1]", "outer[0].after",
+        "outer[1].inner[0]", "outer[1].inner[1]", "outer[1].after",
+    ]  # fmt: skip
     assert [(e["step"], e["index"]) for e in ran.envelopes] == [
         ("outer.inner", [0, 0]),
         ("outer.inner", [0, 1]),
@@ -764,7 +768,7 @@ outputs: {id: "${{ steps.made.data.id }}"}
     )
     assert ran.calls == ["POST /groups", "GET /offers/404", "DELETE /groups/1/delete"]
     assert ran.summary.exit_code is ExitCode.FAILED
-    assert ran.summary.not_run == 1
+    assert (ran.summary.not_run, ran.summary.missed) == (1, ["never"])
     assert ran.summary.outputs == {}
     assert ran.summary.first_failure is not None
     assert ran.summary.first_failure["step"] == "broken"

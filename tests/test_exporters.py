@@ -23,6 +23,7 @@ from runner.exporters import (
     read_envelopes,
     write_all,
 )
+from runner.exporters.calls import Calls
 from runner.exporters.excerpts import Excerpts
 
 PLAYBOOK = """\
@@ -136,6 +137,52 @@ def test_trailer_is_no_envelope() -> None:
     assert reader.trailer is not None
     assert reader.trailer["not_run"] == 4
     assert "4 not run" in exported("terminal", report(envelope()))
+
+
+def test_steps_that_were_not_run_are_named() -> None:
+    """What the run did not come to is in every format for people, and a case of its own in JUnit."""
+    end = TRAILER.replace('"not_run":4', '"not_run":30,"missed":["c","<d>",%s"z"]' % ('"e",' * 22))
+    lines = report(envelope(1, "failed"), end=end)
+    assert f"\nNot run: c, <d>{', e' * 18}, and 10 more\n" in exported("terminal", lines)
+    assert "Not run\\: c, \\<d\\>, e" in exported("markdown", lines)
+    assert "<p>Not run: c, &lt;d&gt;, e" in exported("html", lines)
+    (suite,) = junit(lines)
+    cases = [case for case in suite.findall("testcase") if case.find("skipped") is not None]
+    assert [case.get("name") for case in cases] == ["c", "<d>", *["e"] * 22, "z"]
+    assert {case.get("classname") for case in cases} == {"p/step"}
+    assert (suite.get("tests"), suite.get("skipped")) == ("26", "25")
+    for odd in ('"missed":7', '"missed":[1,null]', '"missed":[]'):
+        plain = report(envelope(1), end=TRAILER.replace('"not_run":4', odd))
+        assert "ot run" not in exported("terminal", plain)
+        assert len(junit(plain)[0].findall("testcase")) == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "index", "key", "pattern"),
+    [
+        ("a", None, "a", "a"),
+        ("a", 3, "a[3]", "a[]"),
+        ("a.b", 3, "a[3].b", "a[].b"),
+        ("a.b", 3, "a.b[3]", "a.b[]"),
+        ("a.b.c", [0, 12], "a[0].b.c[12]", "a[].b.c[]"),
+        ("steps[0]", 0, "steps[0][0]", "steps[0][]"),
+        ("steps[2].steps[2]", [2, 2], "steps[2][2].steps[2][2]", "steps[2][].steps[2][]"),
+        ("steps[1].steps[0]", 1, "steps[1].steps[0][1]", "steps[1].steps[0][]"),
+    ],
+)
+def test_calls_are_named_as_the_console_names_them(
+    step: str, index: Any, key: str, pattern: str
+) -> None:
+    """Each iteration stands where its loop is; what all calls of a step have is the pattern."""
+    call = Calls()(envelope(step=step, index=index, key=key))
+    assert (call.key, call.pattern) == (key, pattern)
+    assert f'name="{key}"' in exported("junit", report(envelope(step=step, index=index, key=key)))
+
+
+def test_a_report_without_keys() -> None:
+    """An old report is read as it was: the iterations come last."""
+    call = Calls()(envelope(step="a.b", index=[0, 2]))
+    assert (call.key, call.pattern) == ("a.b[0][2]", "a.b[][]")
 
 
 def test_what_is_no_report_is_told() -> None:

@@ -14,7 +14,7 @@ from runner.report import Console, JsonLines
 from runner.report.console import draw, outcome_of
 
 ENVELOPE: dict[str, Any] = {
-    "run": "20260304-120000-abcdef", "seq": 1, "step": "offers", "index": None,
+    "run": "20260304-120000-abcdef", "seq": 1, "step": "offers", "index": None, "key": "offers",
     "tracker": "default", "source": "p.yaml:3:5", "resource": "offer", "operation": "getAll",
     "request": {"url": "https://t/x", "method": "GET", "headers": {"Api-Key": "***"}, "body": None},
     "status": 200, "success": True, "skipped": None, "data": [], "count": 0, "error": None,
@@ -109,10 +109,12 @@ def test_summary() -> None:
     summary = Summary("r1", succeeded=1, changed=1, failed=1, unknown=1, skipped=2, not_run=3)
     summary.written, summary.doubtful = ["a (group.create) id 1"], ["b (offer.create)"]
     summary.exit_code = ExitCode.IN_DOUBT
+    summary.missed = ["c", "d"]
     Console(lines.append).summary(summary)
     assert lines[1] == ("run r1: 1 succeeded, 1 changed, 1 failed, 1 unknown, 2 skipped, 3 not run")
     assert "  a (group.create) id 1" in lines
-    assert lines[-1] == "  b (offer.create)"
+    assert "  b (offer.create)" in lines
+    assert lines[-1] == "not run: c, d, and 1 more"
 
 
 def test_quiet_summary() -> None:

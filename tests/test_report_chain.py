@@ -38,7 +38,7 @@ def chained(count: int = 5, key: str | None = None, *, trailer: bool = True) -> 
         line = json.dumps({"run": "r1", "seq": seq, "name": "Zoë"}, ensure_ascii=False)
         report.write(line)
     if trailer:
-        report.close(Summary("r1", not_run=2, exit_code=ExitCode.FAILED))
+        report.close(Summary("r1", not_run=2, missed=["c", "steps[3]"], exit_code=ExitCode.FAILED))
     return [line.encode() for line in stream.getvalue().splitlines(keepends=True)]
 
 
@@ -76,7 +76,7 @@ def test_the_trailer() -> None:
     told = {key: trailer[key] for key in trailer if key not in {"head", "prev", "hash"}}
     assert told == {
         "run": "r1", "trailer": True, "count": 5, "algorithm": "sha256", "exit_code": 1,
-        "not_run": 2,
+        "not_run": 2, "missed": ["c", "steps[3]"],
     }  # fmt: skip
     schema = json.loads((bundled("schemas") / "envelope.schema.json").read_bytes())
     branch = Draft202012Validator({"$ref": "#/$defs/trailer", "$defs": schema["$defs"]})

@@ -666,6 +666,27 @@ def test_a_report_of_a_run_by_its_id(place: Make, cli: Command, tmp_path: Path) 
     assert "verify the report" in cli("report", "verify", run).err
 
 
+def test_a_run_that_names_many_steps_at_its_end(place: Make, cli: Command) -> None:
+    """What was not run is in the journal too, however many steps: its report says the same."""
+    it = place()
+    later = [f"  - {{name: s{n:0200}, resource: offer, operation: getAll}}" for n in range(300)]
+    text = [
+        HEAD + "steps:",
+        "  - {name: made, resource: group, operation: create, body: {name: A, type: offers}}",
+        "  - {name: gone, resource: offer, operation: get, id: 99}",
+        *later,
+    ]
+    it.write("\n".join(text) + "\n")
+    first = it.run("--report", "report.jsonl")
+    assert re.search(r"^not run: s0+, .*, s0+7, and 292 more$", first.err, re.MULTILINE)
+    state = it.store.states()[0]
+    for form in ("--markdown", "--junit"):
+        kept = cli("report", "report.jsonl", form, "-").out
+        assert cli("report", state.id, form, "-").out == kept
+        assert "s0000" in kept
+    assert f"--resume {state.id} goes on with it" in it.run().err
+
+
 def test_a_step_that_failed_may_be_corrected(place: Make) -> None:
     """What a tracker turned down has done nothing: it is corrected, and the run goes on."""
     it = place()

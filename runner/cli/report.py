@@ -113,8 +113,10 @@ def _of_run(run: str, state_dir: str | None) -> Iterator[Path]:
         sink = JsonLines(made, Chain(None))
         for line in history.lines():
             sink.write(line)
-        if history.ended is not None:
-            sink.close(Summary(run))
+        if (end := history.ended) is not None:
+            code, missed = ExitCode(end["exit"]), end.get("missed", [])
+            summary = Summary(run, not_run=end.get("not_run", 0), missed=missed, exit_code=code)
+            sink.close(summary)
         made.flush()
         yield Path(made.name)
 

@@ -263,7 +263,7 @@ def _execute(
         )
     try:
         if session.broken is None:
-            end_reports(written, turns, summary)
+            end_reports(written, turns, masked(summary, masker))
     except OSError as error:
         session.broken = error
     for line in [*left_in_doubt(summary, past), *_close(summary, session, run)]:
@@ -332,7 +332,7 @@ def _close(summary: Summary, session: Session, run: Any) -> list[str]:
             summary.exit_code = ExitCode.FAILED
     if run is not None:
         try:
-            run.end(summary)
+            run.end(masked(summary, session.masker))
         except RunnerError as error:
             trouble.append(error.message)
     return trouble

@@ -183,7 +183,7 @@ class _Playbook:
         try:
             in_order(len(steps), overlap, work)
         finally:
-            self._tally.summary.not_run += len(steps) - len(begun)
+            self._tally.miss([step.label for n, step in enumerate(steps) if n not in begun])
         return all_of(outcomes)
 
     def _step(self, step: Step, scope: Scope, at: At) -> Value:

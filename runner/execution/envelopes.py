@@ -21,6 +21,7 @@ def blank(step: Step, at: At, run: str, tracker: str, started: str) -> Value:
         "seq": 0,
         "step": at.label,
         "index": at.index,
+        "key": at.key,
         "tracker": tracker,
         "source": f"{place.file}:{place.line}:{place.column}",
         "resource": operation.resource if operation else None,

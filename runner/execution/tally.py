@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -25,7 +25,7 @@ from runner.model import (
 )
 from runner.planning import Call, Work
 
-# How many changes, and how many doubts, the summary names; the report names them all.
+# How many changes, doubts, and steps that were not run the summary names.
 MAX_NAMED = 200
 
 # Failures that mean that the tracker cannot be used at all, and so exit code 4.
@@ -113,6 +113,11 @@ class Tally:
         """Count a call that destroyed, in an earlier part of the run, among those of this run."""
         with self._lock:
             self._come_to += 1
+
+    def miss(self, labels: Sequence[str]) -> None:
+        """Count steps that the run did not come to."""
+        self.summary.not_run += len(labels)
+        self.summary.missed += labels[:MAX_NAMED]
 
     def finish(self, at: At, work: Work, envelope: dict[str, Json], digest: str = "") -> None:
         """Number an envelope, count it, and pass it on."""

@@ -21,12 +21,17 @@ OUTCOMES = (DONE, FAILED, UNKNOWN, SKIPPED)
 # Failures of a call that itself succeeded, the first two by a condition of the playbook.
 CONDITIONS = frozenset({"expectation", "until"})
 _AFTER_THE_CALL = CONDITIONS | {"save"}
+_ITERATION = re.compile(r"\[[0-9]+\]")
 _PLACE = re.compile(r"^(.+):([1-9][0-9]{0,8}):([1-9][0-9]{0,8})$", re.DOTALL)
+
+
+MOST_MISSED = 20  # steps that were not run and are named
 
 
 class Call(NamedTuple):
     """One envelope. `line` and `column` are 0 where its place is not known.
 
+    `pattern` is the key with `[]` for each iteration: the same for all calls of a step.
     `started` is in seconds since 1970, `duration` in milliseconds; `envelope` is the whole of it.
     """
 
@@ -34,6 +39,7 @@ class Call(NamedTuple):
     outcome: str
     step: str
     key: str
+    pattern: str
     what: str
     source: str
     file: str
@@ -107,6 +113,7 @@ class Calls:
         error = error if isinstance(error, dict) else {}
         resource, operation = (text_of(envelope.get(name)) for name in ("resource", "operation"))
         step = text_of(envelope.get("step")) or "?"
+        key = text_of(envelope.get("key")) or step + _index(envelope.get("index"))
         status = envelope.get("status")
         outcome = _outcome(envelope)
         source = text_of(envelope.get("source"))
@@ -115,7 +122,8 @@ class Calls:
             envelope=envelope,
             outcome=outcome,
             step=step,
-            key=step + _index(envelope.get("index")),
+            key=key,
+            pattern=_pattern(step, key),
             what=f"{resource}.{operation}" if resource or operation else "",
             source=source,
             file=place[1] if place else "",
@@ -234,6 +242,22 @@ class Totals:
         ]
 
 
+def missed_steps(reader: Reader) -> list[str]:
+    """The first of the steps that a run did not come to, once its envelopes are read."""
+    named = (reader.trailer or {}).get("missed")
+    return [text_of(name) for name in named if text_of(name)] if isinstance(named, list) else []
+
+
+def not_run(reader: Reader) -> str:
+    """The first of them in a sentence, without its full stop; nothing where there are none."""
+    names = missed_steps(reader)
+    if not names:
+        return ""
+    shown = names[:MOST_MISSED]
+    more = int(_number((reader.trailer or {}).get("not_run"))) - len(shown)
+    return f"Not run: {', '.join(shown)}" + (f", and {more:,} more" if more > 0 else "")
+
+
 def text_of(value: Any) -> str:
     """The value where it is text, else nothing."""
     return value if isinstance(value, str) else ""
@@ -279,6 +303,20 @@ def _outcome(envelope: Mapping[str, Any]) -> str:
 def _index(index: Any) -> str:
     parts = index if isinstance(index, list) else [] if index is None else [index]
     return "".join(f"[{part}]" for part in parts)
+
+
+def _pattern(step: str, key: str) -> str:
+    """The key with its iterations emptied: they are what it has more than the step."""
+    if step == key:
+        return key
+    parts, end, in_step = [], 0, 0
+    for found in _ITERATION.finditer(key):
+        here = in_step + found.start() - end
+        if step.startswith(found[0], here):
+            continue  # a step without a name, which is called by its number
+        parts += [key[end : found.start()], "[]"]
+        end, in_step = found.end(), here
+    return "".join([*parts, key[end:]])
 
 
 def _moment(text: Any) -> float | None:

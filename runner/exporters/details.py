@@ -20,7 +20,7 @@ _MOST_HEADERS = 200
 
 # In the row already, or of no use in the page.
 _ELSEWHERE = frozenset(
-    {"run", "seq", "step", "index", "tracker", "source", "resource", "operation", "status",
+    {"run", "seq", "step", "index", "key", "tracker", "source", "resource", "operation", "status",
      "success", "skipped", "started_at", "duration_ms", "prev", "hash", "request", "data", "error",
      "cut"}
 )  # fmt: skip

@@ -19,6 +19,7 @@ from runner.exporters.calls import (
     Calls,
     Totals,
     duration_text,
+    not_run,
     plural,
     text_of,
 )
@@ -93,7 +94,7 @@ class _Index:
             self.base = call.started
         since = None if call.started is None else call.started - (self.base or 0)
         row = [
-            self._number("steps", call.step),
+            self._number("steps", call.pattern),
             _plain(call.envelope.get("index")),
             self._number("whats", call.what),
             OUTCOMES.index(call.outcome),
@@ -205,6 +206,8 @@ def _notes(
     notes = [f"{warning[0].upper()}{warning[1:]}." for warning in reader.warnings]
     if not reader.has_end:
         notes.append(NO_END)
+    if missed := not_run(reader):
+        notes.append(f"{missed}.")
     if index.count < totals.calls:
         notes.append(
             f"Listed are {index.count:,} of {totals.calls:,} calls; the counts are of all."

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -21,6 +22,7 @@ from runner.exporters.calls import (
     Call,
     Calls,
     Totals,
+    missed_steps,
     text_of,
 )
 from runner.exporters.reading import Reader
@@ -41,10 +43,11 @@ class _Suite:
     failures: int = 0
     errors: int = 0
     added: int = 0
+    missed: int = 0
 
 
 def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:  # noqa: ARG001
-    """A suite for each run, a case for each call.
+    """A suite for each run, a case for each call, and one for each step that was not run.
 
     A condition of the playbook that does not hold is a `failure`; all else that went wrong is an
     `error`, with the type `unknown` where the outcome of a write is not known.
@@ -85,6 +88,7 @@ def _suites(reader: Reader) -> Any:
     if suite is not None:
         if not reader.has_end:
             _write_end(suite)
+        _write_missed(suite, missed_steps(reader))
         yield suite
         suite.cases.close()
 
@@ -98,13 +102,24 @@ def _write_end(suite: _Suite) -> None:
     )
 
 
+def _write_missed(suite: _Suite, steps: Sequence[str]) -> None:
+    """A case for each step that the run did not come to."""
+    book = PurePath(suite.totals.playbook).stem
+    suite.added, suite.missed = suite.added + len(steps), len(steps)
+    for step in steps:
+        suite.cases.write(
+            f"<testcase classname={_attribute(f'{book}/step')} name={_attribute(step)} "
+            'time="0.000"><skipped message="not run"/></testcase>\n'
+        )
+
+
 def _write_suite(suite: _Suite, stream: IO[str]) -> None:
     totals = suite.totals
     began = datetime.fromtimestamp(totals.began or 0, UTC)
     stream.write(
         f"<testsuite name={_attribute(totals.playbook)} id={_attribute(suite.number)} "
         f'tests="{totals.calls + suite.added}" failures="{suite.failures}" errors="{suite.errors}" '
-        f'skipped="{totals.outcomes[SKIPPED]}" time="{totals.seconds:.3f}" '
+        f'skipped="{totals.outcomes[SKIPPED] + suite.missed}" time="{totals.seconds:.3f}" '
         f'timestamp="{began:%Y-%m-%dT%H:%M:%S}" '
         f"hostname={_attribute(', '.join(totals.trackers) or 'unknown')}>\n"
         f'<properties><property name="run" value={_attribute(suite.run)}/></properties>\n'

@@ -16,6 +16,7 @@ from runner.exporters.calls import (
     Calls,
     Totals,
     duration_text,
+    not_run,
     plural,
 )
 from runner.exporters.excerpts import Excerpt, Excerpts
@@ -88,6 +89,8 @@ def _lines(seen: _Seen, reader: Reader, surroundings: Surroundings) -> list[str]
     if totals.first is not None:
         lines += _first(totals.first, surroundings)
         lines += _failures(seen)
+    if missed := not_run(reader):
+        lines += [_text(missed), ""]
     return lines + _held(seen) + _changes(seen)
 
 

@@ -12,6 +12,7 @@ from runner.exporters.calls import (
     Calls,
     Totals,
     duration_text,
+    not_run,
     plural,
 )
 from runner.exporters.excerpts import Excerpts
@@ -41,6 +42,7 @@ def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:
         "" if lines else None,
         *(f"note: {warning}" for warning in reader.warnings),
         None if reader.has_end else f"note: {NO_END}",
+        not_run(reader) or None,
         f"{totals.playbook}: {totals.verdict(reader)}, {plural(totals.calls, 'call')} on "
         f"{', '.join(totals.trackers) or '?'} in {duration_text(totals.seconds)}",
         f"run {', '.join(totals.runs) or '?'}: {counts or 'no calls'}",

@@ -120,12 +120,18 @@ def read_head(path: Path) -> Mapping[str, Any] | None:
 def read_end(path: Path) -> Mapping[str, Any] | None:
     """What a run's last record says of its end; `None` where it did not come to one."""
     with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, 2) - 4096))
-        last = file.read().removesuffix(b"\n").rpartition(b"\n")[2]
+        begin, last = file.seek(0, 2), b""
+        while begin and b"\n" not in last[:-1]:
+            end, begin = begin, max(0, begin - max(4096, len(last)))
+            file.seek(begin)
+            last = file.read(end - begin) + last
+            if not last.endswith(b"\n"):
+                return None
+    last = last.removesuffix(b"\n").rpartition(b"\n")[2]
     if not last.startswith(b'{"record":"end"'):
         return None
-    end: dict[str, Any] = json.loads(last)
-    return end
+    record: dict[str, Any] = json.loads(last)
+    return record
 
 
 class _Reader:

@@ -19,7 +19,7 @@ from runner.spots import find_spot
 MOST_ANSWERED = 12  # lines of the tracker's answer to the call that failed
 MOST_OUTPUT = 200  # characters of one output
 MOST_ON_A_LINE = 100  # characters of an answer that is not spread over lines
-MOST_SAVED = 8  # files that are named
+MOST_NAMED = 8  # files that were saved, and steps that were not run
 MOST_APART = 3  # iterations of a loop that are listed one by one
 
 _ENTRY = re.compile(r"(?P<key>\S+) (?P<what>\(\S+\))(?: id (?P<id>.*))?")
@@ -50,8 +50,9 @@ class Closing:
             "unknown, look at the tracker before you run again:", summary.doubtful, summary.unknown
         )
         if saved:
-            more = f", and {len(saved) - MOST_SAVED} more" if len(saved) > MOST_SAVED else ""
-            yield f"saved: {', '.join(map(clean, saved[:MOST_SAVED]))}{more}"
+            yield f"saved: {_named(saved, len(saved))}"
+        if summary.missed:
+            yield f"not run: {_named(summary.missed, max(summary.not_run, len(summary.missed)))}"
         if first is not None:
             yield from self._failure(first, document)
         if summary.outputs:
@@ -129,9 +130,17 @@ def masked(summary: Summary, masker: Masker) -> Summary:
         summary,
         written=[masker.text(entry) for entry in summary.written],
         doubtful=[masker.text(entry) for entry in summary.doubtful],
+        missed=[masker.text(entry) for entry in summary.missed],
         outputs=masker.json(dict(summary.outputs)),
         first_failure=masker.json(summary.first_failure),
     )
+
+
+def _named(names: Sequence[str], count: int) -> str:
+    """The first of so many."""
+    shown = names[:MOST_NAMED]
+    more = f", and {count - len(shown)} more" if count > len(shown) else ""
+    return ", ".join(map(clean, shown)) + more
 
 
 def _folded(entries: list[str]) -> Iterator[str]:

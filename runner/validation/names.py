@@ -15,7 +15,7 @@ Schema = Mapping[str, Json]
 
 # What `steps.<name>` and `envelope` give; schemas/envelope.schema.json describes each.
 ENVELOPE_FIELDS = (
-    "run", "seq", "step", "index", "tracker", "source", "resource", "operation", "request",
+    "run", "seq", "step", "index", "key", "tracker", "source", "resource", "operation", "request",
     "status", "success", "skipped", "data", "count", "error", "attempts", "started_at",
     "duration_ms",
 )  # fmt: skip

@@ -11,8 +11,9 @@ const MARKS = ["✓", "✕", "?", "–"];
 
 const keyOf = (row) => {
   const place = row[INDEX];
-  const parts = Array.isArray(place) ? place : place === null || place === undefined ? [] : [place];
-  return index.steps[row[STEP]] + parts.map((part) => `[${part}]`).join("");
+  const parts = Array.isArray(place) ? place : [place];
+  let at = 0;
+  return index.steps[row[STEP]].replace(/\[\]/g, () => `[${parts[at++]}]`);
 };
 const resourceOf = (what) => what.split(".")[0];
 
@@ -31,7 +32,7 @@ const plural = (n, word) => `${number(n)} ${word}${n === 1 ? "" : "s"}`;
 const groups = [];
 const groupOf = new Int32Array(rows.length).fill(-1);
 {
-  const tops = index.steps.map((step) => step.split(".")[0]);
+  const tops = index.steps.map((step) => step.split(".")[0].replace("[]", ""));
   let begin = 0;
   for (let at = 1; at <= rows.length; at += 1) {
     if (at < rows.length && tops[rows[at][STEP]] === tops[rows[begin][STEP]]) continue;

@@ -13,6 +13,7 @@ from runner.templating.budget import ITEM_COST, MAX_BITS, Budget, OverBudgetErro
 from runner.templating.unknown import refuse_unknown
 
 MAX_DEPTH = 100
+NO_ELSE = "an 'if' that does not hold gives nothing: add 'else'"
 # Shorter texts are not worth remembering: they may come up many times over.
 LONG = 200
 
@@ -39,7 +40,7 @@ class Plain:
             return _number(value), 1
         if isinstance(value, Undefined):
             str(value)  # raises, with the reason
-            raise TypeError("an 'if' that does not hold gives nothing: add 'else'")
+            raise TypeError(NO_ELSE)
         known = self._done.get(id(value))
         if known is None:
             plain, size = self._made(value, depth)

@@ -7,20 +7,20 @@ is charged to a budget, so that an expression ends in bounded time and memory.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, UndefinedError, nodes
+from jinja2 import Environment, StrictUndefined, UndefinedError, nodes
 from jinja2 import TemplateError as JinjaError
-from jinja2.environment import TemplateExpression
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.tests import TESTS
 
 from runner.model import Json
 from runner.templating.arithmetic import MAX_REPEAT, check_operands
 from runner.templating.budget import CALL_COST, LOOKUP_COST, Budget, OverBudgetError
+from runner.templating.evaluation import Builder, Names, Part
 from runner.templating.expressions import (
     Expression,
     Reference,
@@ -33,7 +33,7 @@ from runner.templating.quick import explain
 from runner.templating.references import find_references
 from runner.templating.results import Plain, counted
 from runner.templating.texts import text_of
-from runner.templating.trees import CONCAT, LOOKED, chargeable, check_names, parse, plain_words
+from runner.templating.trees import check_names, parse, plain_words
 from runner.templating.unknown import refuse_unknown, refuse_unknown_below
 
 
@@ -55,6 +55,23 @@ class _Missing(StrictUndefined):
 
 _NOTHING: Any = StrictUndefined()._undefined_obj
 
+# A playbook is read when it is checked, and again when it is planned.
+_MOST_READ = 16_384
+_SYNTAX = Environment()
+_TESTS = frozenset(PLAIN_TESTS)
+
+
+@lru_cache(_MOST_READ)
+def _read(source: str, functions: frozenset[str]) -> tuple[nodes.Expr, tuple[Reference, ...]]:
+    """The tree of an expression, which nobody changes, and what it refers to.
+
+    Raises TemplateError, for names that are not known too.
+    """
+    tree = parse(_SYNTAX, source)
+    references = tuple(find_references(tree))
+    check_names(tree, {"filter": FILTERS, "test": _TESTS, "function": functions})
+    return tree, references
+
 
 class Sandbox(SandboxedEnvironment):
     """The environment that expressions are parsed and evaluated in."""
@@ -67,31 +84,29 @@ class Sandbox(SandboxedEnvironment):
         super().__init__(undefined=_Missing, optimized=False, autoescape=False, cache_size=0)
         self.budget = Budget()
         self.filters = {name: self._charged(name, run) for name, run in FILTERS.items()}
-        self.filters |= {LOOKED: self._looked, CONCAT: self._concat}
         tests: Mapping[str, Any] = TESTS
         self.tests = {name: self._charged_test(tests[name]) for name in PLAIN_TESTS}
         self.globals = {"range": self._range, **functions}
+        self._functions = frozenset(self.globals)
         self._callable = {id(value) for value in self.globals.values()}
 
     def expression(self, source: str) -> Expression:
-        """Parse an expression; it is compiled when first evaluated. Raises TemplateError."""
-        tree = parse(self, source)
-        references = find_references(tree)
-        check_names(tree, {"filter": self.filters, "test": self.tests, "function": self.globals})
-        return Expression(source, references, _Compiled(self, tree, source, references))
+        """Parse an expression; it is made ready when first evaluated. Raises TemplateError."""
+        tree, references = _read(source, self._functions)
+        return Expression(source, references, _Ready(self, tree, source, references))
 
     def run(
         self,
-        compiled: TemplateExpression,
+        part: Part,
         scope: Mapping[str, Any],
         source: str,
         references: Sequence[Reference] = (),
     ) -> Json:
-        """The value of a compiled expression, a JSON value. Raises TemplateError."""
+        """The value of an expression that is ready, a JSON value. Raises TemplateError."""
         self.budget.open(source)
         shown = source.strip()[:80]
         try:
-            return Plain(self.budget).value(compiled(scope))
+            return Plain(self.budget).value(part(Names(self, scope)))
         except UndefinedError as error:
             said = explain(error.message or "", scope, references, self.globals)
             raise said or TemplateError(f"{shown}: {error.message}", _GUARD_HINT) from error
@@ -116,7 +131,7 @@ class Sandbox(SandboxedEnvironment):
 
     def sides(self, source: str, scope: Mapping[str, Any]) -> str:
         """The values around the comparison that makes a condition false, or an empty text."""
-        tree: nodes.Node = parse(self, source)
+        tree: nodes.Node = _read(source, self._functions)[0]
         while isinstance(tree, nodes.And):
             tree = tree.left if self._value(tree.left, source, scope) is False else tree.right
         if not isinstance(tree, nodes.Compare):
@@ -126,7 +141,7 @@ class Sandbox(SandboxedEnvironment):
         return f"the left side is {_show(left)}, the right side {_show(right)}"
 
     def _value(self, tree: nodes.Expr, source: str, scope: Mapping[str, Any]) -> Json:
-        return _Compiled(self, tree, source, find_references(tree))(scope)
+        return _Ready(self, tree, source, find_references(tree))(scope)
 
     # -- what an expression may reach ---------------------------------------------------------
 
@@ -219,11 +234,13 @@ class Sandbox(SandboxedEnvironment):
 
         return charged
 
-    def _looked(self, value: Any) -> Any:
+    def look(self, value: Any) -> Any:
+        """A side of a comparison, once it is charged for."""
         self.budget.charge_looks(value)
         return value
 
-    def _concat(self, parts: list[Any]) -> str:
+    def concat_texts(self, parts: list[Any]) -> str:
+        """What `~` gives: the parts as text, one after the other."""
         refuse_unknown(*parts)
         texts = [text_of(part) for part in parts]
         self.budget.charge(sum(map(len, texts)))
@@ -236,10 +253,10 @@ class Sandbox(SandboxedEnvironment):
         return list(numbers)
 
 
-class _Compiled:
-    """An expression that is compiled when it is first needed: checking never pays for it."""
+class _Ready:
+    """An expression that is made ready when it is first needed: checking never pays for it."""
 
-    __slots__ = ("_ready", "_references", "_sandbox", "_source", "_tree")
+    __slots__ = ("_part", "_references", "_sandbox", "_source", "_tree")
 
     def __init__(
         self, sandbox: Sandbox, tree: nodes.Expr, source: str, references: Sequence[Reference]
@@ -248,25 +265,13 @@ class _Compiled:
         self._tree = tree
         self._source = source
         self._references = references
-        self._ready: TemplateExpression | None = None
+        self._part: Part | None = None
 
     def __call__(self, scope: Mapping[str, Any]) -> Json:
-        ready = self._ready
-        if ready is None:
-            ready = self._ready = self._compile()
-        return self._sandbox.run(ready, scope, self._source, self._references)
-
-    def _compile(self) -> TemplateExpression:
-        # As Jinja2's own compile_expression does, from the tree that is there already. Threads
-        # may do it twice at once, each from a copy: the tree is changed on the way.
-        tree = chargeable(copy.deepcopy(self._tree))
-        tree.set_environment(self._sandbox)
-        body: list[nodes.Node] = [nodes.Assign(nodes.Name("result", "store"), tree, lineno=1)]
-        try:
-            template = self._sandbox.from_string(nodes.Template(body, lineno=1))
-        except (RecursionError, MemoryError, SyntaxError) as error:
-            raise TemplateError("the expression is nested too deeply", "split it") from error
-        return TemplateExpression(template, undefined_to_none=False)
+        part = self._part
+        if part is None:
+            part = self._part = Builder(self._sandbox).build(self._tree)
+        return self._sandbox.run(part, scope, self._source, self._references)
 
 
 class _Bound:

@@ -1,24 +1,20 @@
-"""The tree of an expression: parsed, checked for names and depth, made chargeable."""
+"""The tree of an expression: parsed, checked for names and for depth."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
-from jinja2.visitor import NodeTransformer
 
 from runner.templating.expressions import TemplateError, nearest
 from runner.templating.filters import METHODS
 
 # Far beyond what anyone writes. Jinja2's parser takes a dozen frames of Python's stack for a
-# bracket, and Python's own compiler 200 brackets; an expression passes here or never.
+# bracket, and evaluating two for a level; an expression passes here or never.
 MAX_BRACKETS = 40
 MAX_DEPTH = 60
-LOOKED = "_looked"
-CONCAT = "_concat"
 
 _TEXT = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -91,10 +87,12 @@ def _too_deep() -> TemplateError:
     )
 
 
-def check_names(tree: nodes.Node, known: Mapping[str, Mapping[str, Any]]) -> None:
+def check_names(tree: nodes.Node, known: Mapping[str, Collection[str]]) -> None:
     """Refuse a filter, test, function or method that is not listed. Raises TemplateError."""
     methods = {name: None for listed in METHODS.values() for name in listed}
     for node in _all(tree):
+        if isinstance(node, nodes.Call | nodes.Filter | nodes.Test):
+            _check_arguments(node)
         if isinstance(node, nodes.Filter | nodes.Test):
             kind = "filter" if isinstance(node, nodes.Filter) else "test"
             check_known(kind, node.name, known[kind])
@@ -109,7 +107,14 @@ def check_names(tree: nodes.Node, known: Mapping[str, Mapping[str, Any]]) -> Non
             raise TemplateError("a text holds half a character", "write the whole character")
 
 
-def _check_named(node: nodes.Filter | nodes.Test, known: Mapping[str, Mapping[str, Any]]) -> None:
+def _check_arguments(node: nodes.Call | nodes.Filter | nodes.Test) -> None:
+    names = [str(part.key) for part in node.kwargs if isinstance(part, nodes.Keyword)]
+    for name in names:
+        if names.count(name) > 1:
+            raise TemplateError(f"the argument '{name}' is given twice", "leave one of them out")
+
+
+def _check_named(node: nodes.Filter | nodes.Test, known: Mapping[str, Collection[str]]) -> None:
     if isinstance(node, nodes.Test) or node.name not in _NAMING:
         return
     kind, place = _NAMING[node.name]
@@ -125,7 +130,7 @@ def _all(tree: nodes.Node) -> list[nodes.Node]:
     return found
 
 
-def check_known(kind: str, name: str, known: Mapping[str, Any]) -> None:
+def check_known(kind: str, name: str, known: Collection[str]) -> None:
     """Refuse a name that is not listed, with the nearest that is. Raises TemplateError."""
     if name in known and not name.startswith("_"):
         return
@@ -135,33 +140,6 @@ def check_known(kind: str, name: str, known: Mapping[str, Any]) -> None:
         f"there is no {kind} '{name}'",
         f"did you mean '{near}'?" if near else f"the {kind}s are {', '.join(names)}",
     )
-
-
-def chargeable(tree: nodes.Expr) -> nodes.Expr:
-    """The tree with filters in place of what Jinja2 leaves to Python: comparisons and `~`."""
-    changed: nodes.Expr = _Chargeable().visit(tree)
-    return changed
-
-
-class _Chargeable(NodeTransformer):
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802  (Jinja2's name)
-        self.generic_visit(node)
-        return _filter(nodes.List(node.nodes, lineno=node.lineno), CONCAT)
-
-    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802  (Jinja2's name)
-        self.generic_visit(node)
-        node.expr = _looked(node.expr)
-        for operand in node.ops:
-            operand.expr = _looked(operand.expr)
-        return node
-
-
-def _looked(node: nodes.Expr) -> nodes.Expr:
-    return node if isinstance(node, nodes.Const) else _filter(node, LOOKED)
-
-
-def _filter(node: nodes.Expr, name: str) -> nodes.Filter:
-    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
 
 
 _TYPES = {

@@ -18,10 +18,13 @@ from runner.cli.topics.layout import Page
 from runner.errors import ExitCode
 from runner.model import Severity
 from runner.playbook import parse, read
+from runner.templating.filters import FILTERS, METHODS, PLAIN_TESTS
+from runner.templating.functions import NAMES
 from runner.validation import Rules, check
 from runner.validation.notes import _CODES
 
 CATALOGUE = Catalogue()
+GUIDE = bundled("playbooks") / "README.md"
 OPERATIONS = [
     operation
     for name in CATALOGUE.names
@@ -297,6 +300,24 @@ def test_pages_are_as_wide_as_the_terminal_and_never_very_wide(cli, monkeypatch,
     assert max(map(len, text.splitlines())) <= min(int(columns), 100)
     assert max(map(len, text.splitlines())) > min(int(columns), 100) - 25
     assert "\x1b" not in said.out
+
+
+def test_all_that_expressions_may_use_has_a_page() -> None:
+    """Each filter, test, method and function, with the examples of the guide, whatever it is."""
+    for kind, names in (
+        ("filter", FILTERS),
+        ("test", PLAIN_TESTS),
+        ("method", {name for methods in METHODS.values() for name in methods}),
+        ("function", (*NAMES, "range")),
+    ):
+        for name in names:
+            said = _page(name)
+            assert f"{name}, a {kind} of expressions" in said
+            assert re.search(rf"\b{name}\b.* -> ", said)
+    assert _page("functions") == _page("filters")
+    assert _page("filters").count(" -> ") == sum(
+        " -> " in line for line in GUIDE.read_text(encoding="utf-8").splitlines()
+    )
 
 
 def test_examples_are_for_operations_that_exist():

@@ -1,4 +1,4 @@
-"""`explain`: a resource, an operation, a field, a key, a problem's code or the exit codes."""
+"""`explain`: a resource, an operation, a field, a key, a filter, a problem's code, and the like."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def command(topic: str | None) -> None:
     """Explain TOPIC; without one, list the topics.
 
     A topic is a resource (campaign), an operation (campaign.create), a field of its body
-    (stream.create.filters), a key of playbooks (for_each), the code of a problem (KT004), or
-    exit-codes.
+    (stream.create.filters), a key of playbooks (for_each), what expressions may use (filters,
+    or one of them: where), the code of a problem (KT004), or exit-codes.
     """
     page, catalogue = Page(min(shutil.get_terminal_size().columns, WIDEST)), Catalogue()
     if topic is None:

@@ -219,9 +219,16 @@ def answers(bench: Bench, server: Server) -> Iterator[Row]:
     folder, _ = bench.at(server, "runner")
     for what, write, floor, kind, count in (
         ("300 creates of 14 fields", playbooks.creates, floors.HTTPX_CREATES, "POST", 300),
+        (
+            "300 creates, 3 fields computed",
+            playbooks.computed_creates,
+            floors.HTTPX_CREATES,
+            "POST",
+            300,
+        ),
         ("100 lists of 100 campaigns", playbooks.lists, floors.HTTPX_LISTS, "list", 100),
     ):
-        file = playbooks.write(folder / f"{kind}.yaml", write(count))
+        file = playbooks.write(folder / f"{write.__name__}.yaml", write(count))
         asked = {kind: count}
         tasks = {"run": _runs_file(bench, server, file, asked),
                  "httpx": _scripts(bench, server, floor, count, asked)}  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,16 @@ def creates(count: int) -> Iterator[str]:
       domain_id: 2
       notes: n {step}
 """
+
+
+def computed_creates(count: int) -> Iterator[str]:
+    """As `creates`, with three of the fields computed, each by an expression of its own."""
+    for line in creates(count):
+        made = re.sub(
+            r"name: Launch .* (\d+)\n", r"name: ${{ 'Launch ' ~ inputs.country ~ ' \1' }}\n", line
+        )
+        made = re.sub(r"alias: (launch-\d+)\n", r"alias: ${{ '\1' | lower }}\n", made)
+        yield re.sub(r"notes: (n \d+)\n", r"notes: ${{ '\1' if inputs.country else '' }}\n", made)
 
 
 def csv_loop(count: int) -> Iterator[str]:

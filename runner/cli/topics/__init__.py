@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from runner.catalogue import Catalogue
-from runner.cli.topics import codes, fields, keys, operations
+from runner.cli.topics import codes, fields, functions, keys, operations
 from runner.cli.topics.layout import Page
 from runner.templating.expressions import nearest
 
@@ -31,8 +31,15 @@ def explain(topic: str, catalogue: Catalogue, page: Page) -> None:
         codes.exit_codes(page)
     elif _CODE.fullmatch(topic):
         _problem(topic.upper(), page)
+    elif topic in {functions.ALL, "functions", "tests", "expressions"}:
+        functions.every(page)
     elif topic in keys.known(catalogue):
         keys.key(topic, catalogue, page)
+        if topic in functions.known():
+            page.blank()
+            functions.one(topic, page)
+    elif topic in functions.known() and catalogue.resource(topic) is None:
+        functions.one(topic, page)
     else:
         _of_catalogue(topic, catalogue, page)
 
@@ -124,8 +131,9 @@ def names(catalogue: Catalogue) -> Iterable[str]:
     """Every topic but the operations and their fields."""
     yield from catalogue.names
     yield from keys.known(catalogue)
+    yield from functions.known()
     yield from codes.known()
-    yield EXIT_CODES
+    yield from (functions.ALL, EXIT_CODES)
 
 
 def contents(catalogue: Catalogue, page: Page) -> None:
@@ -142,4 +150,12 @@ def contents(catalogue: Catalogue, page: Page) -> None:
     page.heading("codes of problems")
     page.table([(code, entry["title"]) for code, entry in codes.known().items()])
     page.heading("the rest")
-    page.table([(EXIT_CODES, "What the command says to the shell.")])
+    page.table(
+        [
+            (
+                functions.ALL,
+                "What expressions may use, by example; the name of each is a topic too.",
+            ),
+            (EXIT_CODES, "What the command says to the shell."),
+        ]
+    )

@@ -24,7 +24,7 @@ class Peer:
     """A tool: `program` is below its own folder, or for some on the PATH.
 
     `write` puts the work into a folder, for a server and a number of turns, and gives the
-    arguments. `most` is how many steps are bearable. Those without packages are in no registry.
+    arguments. `most` is how many steps are bearable. Those without packages cannot be had ready made.
     `quiet` is what keeps it from telling its makers of each run.
     """
 
@@ -54,7 +54,7 @@ class Peer:
     def install(self, folder: Path) -> str:
         """Install it below the folder; what went wrong, or nothing."""
         if not self.packages:
-            return "is in no registry of packages: put it on the PATH"
+            return "is not installed by this: compile it, or fetch a release, and put it on the PATH"
         own = folder.absolute() / self.handle
         own.mkdir(parents=True, exist_ok=True)
         if self.language == "node":

@@ -606,13 +606,65 @@ def test_a_later_change_is_taken(place: Make) -> None:
     assert it.new_calls() == ["GET /offers/98"]
 
 
-def test_a_new_run_tells_of_one_in_doubt(place: Make) -> None:
-    """Who starts anew is told of the run that died or is in doubt."""
+def test_no_new_run_begins_while_one_like_it_is_in_doubt(place: Make) -> None:
+    """Starting anew might do it twice: it must be meant. With other inputs it is another matter."""
     it = place()
-    it.first(THREE, 5, Fault("reset_after", match="/groups"))
-    said = it.run()
+    text = THREE.replace("steps:", "inputs: {n: {type: integer, default: 1}}\nsteps:")
+    it.first(text, 5, Fault("reset_after", match="/groups"))
     (known,) = [run.id for run in it.store.states() if run.state == "in doubt"]
-    assert f"left calls in doubt: --resume {known} goes on with it" in said.err
+    for _ in range(2):
+        said = it.run("--report", "other.jsonl")
+        assert (said.code, it.new_calls()) == (5, [])
+        assert f"the earlier run {known} of this playbook left calls in doubt" in said.err
+        assert "begin anew all the same, with --anew" in said.err
+    assert not (it.folder / "other.jsonl").exists()
+    it.drop("groups", 1)
+    said = it.run("--input", "n=2")
+    assert (
+        f"note: an earlier run of this playbook left calls in doubt: --resume {known}" in said.err
+    )
+    assert said.code == 0
+    it.drop("groups", 2)
+    it.drop("offers", 1)
+    assert it.run("--anew").code == 0
+
+
+def test_a_run_that_did_nothing_is_not_the_one_to_go_on_with(place: Make) -> None:
+    """A second run that failed at its first step leaves the first to be resumed."""
+    it = place()
+    it.first(THREE)
+    known = it.store.states()[0].id
+    said = it.run()
+    assert "to go on" not in said.err  # the name is taken: nothing was done
+    assert [run.state for run in it.store.states()] == ["failed", "failed"]
+    assert it.store.find(None, None).id == known
+    assert f"--resume {known} goes on with it" in it.run().err
+    assert it.resume().code == 0
+    assert [row["name"] for row in it.tracker.state.rows("groups")] == ["G"]
+
+
+def test_a_run_is_not_gone_on_with_once_another_came_later(place: Make) -> None:
+    """What the first has still to do may have been done by the second."""
+    it = place()
+    it.first(THREE)
+    first = it.store.states()[0].id
+    it.drop("groups", 1)
+    it.drop("offers", 1)
+    assert it.run().code == 0
+    later = it.store.states()[-1].id
+    said = it.run("--resume", first)
+    assert said.code == 3
+    assert f"the run {later} of this playbook came later than {first}" in said.err
+    assert it.run("--resume", first, "--accept-changes").code != 3
+
+
+def test_another_run_of_the_playbook_is_told_of(place: Make) -> None:
+    """Where one is under way, who starts another hears of it."""
+    it = place()
+    it.first(THREE)
+    (run,) = it.store.runs()
+    with Lock(run.lock, run.id):
+        assert f"note: another run of this playbook is under way: {run.id}" in it.run().err
 
 
 def test_a_new_run_tells_of_one_that_did_a_part(place: Make) -> None:
@@ -1307,7 +1359,7 @@ def test_states(place: Make, cli: Command) -> None:
     assert it.run().code == 0
     it.first(THREE)
     _flow_lost(it)
-    it.run()
+    it.run("--anew")
     records = it.journal.read_text().splitlines()
     it.journal.write_text("\n".join(records[:-1]) + "\n")
     listed = json.loads(cli("runs", "--format", "json").out)

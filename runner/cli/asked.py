@@ -44,6 +44,7 @@ class Asked(NamedTuple):
     resume: str | None
     in_doubt: tuple[str, ...]
     accept_changes: bool
+    anew: bool
     state_dir: str | None
     yes: tuple[str, ...]
     max_destroy: int

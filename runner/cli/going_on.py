@@ -12,13 +12,22 @@ import click
 
 from runner.catalogue import Catalogue
 from runner.cli.asked import LATEST, Asked
-from runner.errors import ExitCode
-from runner.model import Summary
+from runner.cli.output import say
+from runner.errors import ExitCode, RunnerError
+from runner.model import Reach, Summary
 from runner.planning import Plan
 
 if TYPE_CHECKING:
     from runner.journal import History, RunFolder
+    from runner.masking import Masker
     from runner.session import Session
+
+
+_ENDED = {
+    "died": "died",
+    "in doubt": "left calls in doubt",
+    "interrupted": "was interrupted with some of it done",
+}
 
 
 def find_resumed(asked: Asked, stack: ExitStack) -> tuple[RunFolder, History] | None:
@@ -40,7 +49,48 @@ def find_resumed(asked: Asked, stack: ExitStack) -> tuple[RunFolder, History] | 
     store = Store(state_folder(path, asked.state_dir, os.environ))
     run = None if asked.resume == LATEST else asked.resume
     folder = store.find(run, path)
-    return folder, stack.enter_context(runs.reopen(folder))
+    history = stack.enter_context(runs.reopen(folder))
+    if not asked.accept_changes and (later := store.later(folder, history.head)):
+        raise RunnerError(
+            f"the run {later} of this playbook came later than {folder.id}, and changed something: "
+            "what is still to be done may have been done there",
+            f"go on with --resume {later}, or start anew; or go on all the same, with "
+            "--accept-changes",
+            code=ExitCode.INVALID,
+        )
+    return folder, history
+
+
+def check_earlier(asked: Asked, plan: Plan, here: Reach, masker: Masker) -> None:
+    """Say so where an earlier run of the playbook did not come to its end.
+
+    Raises RunnerError where it left calls in doubt, and this one would do the same again.
+    """
+    from runner import runs  # noqa: PLC0415
+    from runner.journal import Store, state_folder  # noqa: PLC0415
+
+    path = Path(plan.file)
+    earlier = Store(state_folder(path, asked.state_dir, os.environ)).unfinished(path)
+    if earlier is None:
+        return
+    mine = {
+        "file": str(path.resolve()),
+        "tracker": {"url": here.url},
+        "inputs": runs.open_inputs(plan, masker),
+    }
+    if earlier.state == "in doubt" and earlier.is_like(mine) and not asked.anew:
+        raise RunnerError(
+            f"the earlier run {earlier.id} of this playbook left calls in doubt, which may have "
+            "been carried out",
+            f"settle them and go on with --resume {earlier.id}, or begin anew all the same, with "
+            "--anew",
+            code=ExitCode.IN_DOUBT,
+        )
+    if earlier.state == "running":
+        say(f"note: another run of this playbook is under way: {earlier.id}")
+        return
+    ended = _ENDED.get(earlier.state, "failed with some of it done")
+    say(f"note: an earlier run of this playbook {ended}: --resume {earlier.id} goes on with it")
 
 
 def past_of(

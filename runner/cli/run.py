@@ -15,7 +15,7 @@ from runner.catalogue import Catalogue
 from runner.cli.asked import MOST_DESTROYED, Asked, Rate, RunCommand
 from runner.cli.boundary import describe_bug, masked_errors
 from runner.cli.consent import check_destroys, require_consent
-from runner.cli.going_on import find_resumed, left_in_doubt, past_of
+from runner.cli.going_on import check_earlier, find_resumed, left_in_doubt, past_of
 from runner.cli.options import insecure_option, trackers_option
 from runner.cli.output import painter, say, watched
 from runner.cli.preparing import checked, plan_of, refuse
@@ -33,12 +33,6 @@ if TYPE_CHECKING:
     from runner.masking import Masker
     from runner.session import Session
     from runner.trackers import Trackers
-
-_ENDED = {
-    "died": "died",
-    "in doubt": "left calls in doubt",
-    "interrupted": "was interrupted with some of it done",
-}
 
 
 @click.command("run", cls=RunCommand)
@@ -73,7 +67,12 @@ _ENDED = {
     metavar="STEP=WORD",
     help="What became of a call in doubt: done, retry, or id:123. May be repeated.",
 )
-@click.option("--accept-changes", is_flag=True, help="Resume though what has run was changed.")
+@click.option(
+    "--accept-changes",
+    is_flag=True,
+    help="Resume though what has run was changed, or another run came later.",
+)
+@click.option("--anew", is_flag=True, help="Begin anew though an earlier run left calls in doubt.")
 @click.option(
     "--state-dir",
     metavar="DIR",
@@ -227,6 +226,9 @@ def _execute(
     for secret in plan.inputs.secrets:
         masker.add(secret)
     run: runs.OpenRun | None = None
+    is_kept = resumed is None and not (asked.emulator or asked.dry_run)
+    if is_kept and plan.file != "<stdin>":
+        check_earlier(asked, plan, here, masker)
     past, chain = Past(), Chain(os.environ.get(KEY_VARIABLE))
     if resumed is not None:
         folder, history = resumed
@@ -235,13 +237,9 @@ def _execute(
         run = stack.enter_context(runs.go_on(folder, history, plan, datetime.now(UTC), masker))
     else:
         report = stack.enter_context(open_report(asked.report, chain=chain))
-    if resumed is None and not (asked.emulator or asked.dry_run):
+    if is_kept:
         path = None if plan.file == "<stdin>" else Path(plan.file)
         store = Store(state_folder(path, asked.state_dir, os.environ))
-        if path and (earlier := store.unfinished(path)):
-            known, state = earlier
-            ended = _ENDED.get(state, "failed with some of it done")
-            say(f"note: an earlier run of this playbook {ended}: --resume {known} goes on with it")
         run_id = new_run_id(plan.started)
         run = stack.enter_context(runs.begin(store, run_id, plan, Path(plan.file), here, masker))
     so_far = resumed[1].lines() if resumed else ()
@@ -269,7 +267,8 @@ def _execute(
     for line in [*left_in_doubt(summary, past), *_close(summary, session, run)]:
         say(f"error: {line}")
     told = masked(summary, masker)
-    go_on = run is not None and summary.exit_code != ExitCode.OK
+    some = summary.succeeded or summary.changed or summary.unknown or summary.restored
+    go_on = run is not None and some and summary.exit_code != ExitCode.OK
     console.summary(
         told,
         document=plan.document,

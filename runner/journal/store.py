@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from runner.errors import RunnerError
 from runner.journal.history import read_end, read_head, read_history
@@ -49,6 +49,18 @@ class RunFolder(NamedTuple):
     def lock(self) -> Path:
         """The lock's file."""
         return self.path / "lock"
+
+
+class Earlier(NamedTuple):
+    """A run that there was: how it ended, and what it was started with."""
+
+    id: str
+    state: str
+    head: Mapping[str, Any]
+
+    def is_like(self, head: Mapping[str, Any]) -> bool:
+        """Whether it was of the same playbook, on the same tracker, with the same inputs."""
+        return _about(self.head) == _about(head)
 
 
 class RunState(NamedTuple):
@@ -108,33 +120,48 @@ class Store:
                     f"there is no run {run} in {self.folder}", "'keitaro-runner runs' lists them"
                 )
             return folder
+        nothing: RunFolder | None = None
         for folder in reversed(self.runs()):
             head = read_head(folder.journal) or {}
             wanted = playbook is None or head.get("file") == str(playbook.resolve())
-            if wanted and not read_history(folder.journal).is_complete:
+            if not wanted or read_history(folder.journal).is_complete:
+                continue
+            if not _did_nothing(folder.journal):
                 return folder
+            # One that failed at its first step is not what there is to go on with.
+            nothing = nothing or folder
+        if nothing:
+            return nothing
         raise RunnerError(
             f"there is no run to resume in {self.folder}",
             "'keitaro-runner runs' lists the runs; without --resume a new one is started",
         )
 
-    def unfinished(self, playbook: Path) -> tuple[str, str] | None:
-        """The latest run of a playbook and how it ended, where starting anew may do things twice.
+    def unfinished(self, playbook: Path) -> Earlier | None:
+        """The latest run of a playbook that did something, where starting anew may do it twice.
 
-        That is where it died, left calls in doubt, or ended early with something done. Among the
-        latest of all only: each run begins with this question.
+        That is where it is under way, died, left calls in doubt, or ended early. Among the latest
+        of all only: each run begins with this question.
         """
         wanted = str(playbook.resolve())
         paths = sorted((self.folder / "runs").glob("*/journal.jsonl"), reverse=True)
         for folder in map(RunFolder, (path.parent for path in paths[:_LOOKED_AT])):
             with suppress(RunnerError):  # damaged, which `runs` says
-                if (read_head(folder.journal) or {}).get("file") == wanted:
-                    end = read_end(folder.journal)
-                    state = "died" if end is None else str(end["state"])
-                    nothing = state in {"failed", "interrupted"} and end and end.get("done") == 0
-                    if state == "done" or nothing or is_held(folder.lock):
-                        return None
-                    return folder.id, state
+                head = read_head(folder.journal) or {}
+                if head.get("file") != wanted or _did_nothing(folder.journal):
+                    continue
+                state = _state(folder).state
+                return None if state == "done" else Earlier(folder.id, state, head)
+        return None
+
+    def later(self, folder: RunFolder, head: Mapping[str, Any]) -> str | None:
+        """A run like this one that came after it, and did something."""
+        runs = self.runs()
+        for other in reversed(runs[runs.index(folder) + 1 :] if folder in runs else []):
+            with suppress(RunnerError):
+                same = Earlier(other.id, "", read_head(other.journal) or {}).is_like(head)
+                if same and not _did_nothing(other.journal):
+                    return other.id
         return None
 
     def states(self, playbook: Path | None = None) -> list[RunState]:
@@ -143,6 +170,16 @@ class Store:
         # Whose a damaged one is cannot be known.
         wanted = {"", str(playbook.resolve())} if playbook else None
         return [state for state in states if wanted is None or state.file in wanted]
+
+
+def _about(head: Mapping[str, Any]) -> tuple[Any, ...]:
+    return head.get("file"), (head.get("tracker") or {}).get("url"), head.get("inputs")
+
+
+def _did_nothing(journal: Path) -> bool:
+    """Whether a run is over, and neither changed anything nor may have."""
+    end = read_end(journal)
+    return end is not None and end["state"] != "in doubt" and end.get("done") == 0
 
 
 def _began(journal: Path) -> str | None:

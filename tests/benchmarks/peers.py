@@ -54,7 +54,9 @@ class Peer:
     def install(self, folder: Path) -> str:
         """Install it below the folder; what went wrong, or nothing."""
         if not self.packages:
-            return "is not installed by this: compile it, or fetch a release, and put it on the PATH"
+            return (
+                "is not installed by this: compile it, or fetch a release, and put it on the PATH"
+            )
         own = folder.absolute() / self.handle
         own.mkdir(parents=True, exist_ok=True)
         if self.language == "node":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -86,6 +87,47 @@ def test_who_agrees_to_what_is_not_there_is_told(run: Command, tracker: Emulator
 def test_the_tracker_is_named(run: Command, tracker: Emulator) -> None:
     """Who is to agree sees where it will be done."""
     assert f"this playbook destroys, on default ({tracker.url}):" in run(steps(DELETE)).err
+
+
+def test_each_step_is_told_with_its_own_tracker(
+    run: Command, folder: Path, tracker: Emulator, start: Start
+) -> None:
+    """Who agrees, looks on or reads what was done sees where: not the run's tracker for all."""
+    other = start(seed=OFFERS)
+    entries = {
+        name: {"url": at.url, "key": {"env": "KEITARO_API_KEY"}}
+        for name, at in (("old", tracker), ("new", other))
+    }
+    (folder / "trackers.yaml").write_text(json.dumps({"trackers": entries}))
+    away = DELETE.replace("{name: gone", "{name: away, tracker: new")
+    asked = "--trackers=trackers.yaml", "--tracker=old"
+    said = run(steps(READ, DELETE, away), *asked)
+    assert "this playbook destroys:\n" in said.err
+    assert re.search(rf"  gone  offer.delete; .*, on old \({tracker.url}\)\n", said.err)
+    assert re.search(rf"  away  offer.delete; .*, on new \({other.url}\)\n", said.err)
+    said = run(steps(READ, away), *asked, "--yes", "--markdown=r.md", "--report=r.jsonl")
+    assert said.err.startswith(f"p.yaml on old ({tracker.url}), new ({other.url})\n")
+    assert "away  offer.delete on new  200" in said.err
+    assert "all  offer.getAll  200" in said.err
+    assert "- away (offer.delete on new)" in (folder / "r.md").read_text().replace("\\", "")
+    broken = away.replace("id: 1", "id: 99").replace("away", "lost")
+    said = run(steps(away.replace("id: 1", "id: 2"), broken), *asked, "--yes")
+    assert said.err.startswith(f"p.yaml on new ({other.url})\nnote: no step runs on old, since all")
+    assert "\n  away (offer.delete on new) id 2\n" in said.err
+    computed = away.replace("new", '"${{ steps.all.data[0].name }}"')
+    assert (
+        "on a tracker that is known once the run comes to it"
+        in run(steps(READ, computed), *asked).err
+    )
+
+
+@pytest.mark.parametrize(("second", "words"), [
+    ("{name: b, for_each: [2, 3], resource: offer, operation: delete, id: \"${{ item }}\"}", " up to 20"),
+    ("{name: b, resource: offer, operation: delete, id: 2}", ""),
+])  # fmt: skip
+def test_how_much_may_be_destroyed_is_told(run: Command, second: str, words: str) -> None:
+    """Where the number is not that of the steps, the bound is."""
+    assert f"this playbook destroys{words}, on default" in run(steps(DELETE, second)).err
 
 
 @pytest.mark.parametrize("kind", UNBOUNDED)

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import click
 
 from runner.cli.output import say
 from runner.errors import RunnerError
 from runner.model import Effect
-from runner.planning import Block, Call, Include, Plan, Step, surely_destroyed
+from runner.planning import Block, Call, Include, Plan, Step, surely_destroyed, tracker_of
 from runner.templating.expressions import nearest
 
 
 class _Threat(NamedTuple):
-    """A step that destroys: its label, and what it does; `unbounded` where nothing limits it."""
+    """A step that destroys: its label, and what it does; `unbounded` where nothing limits it.
+
+    `tracker` is where, as `tracker_of` tells it.
+    """
 
     label: str
     says: str
     unbounded: str
+    tracker: str | None
 
 
 def check_destroys(plan: Plan, most: int | None) -> None:
     """Refuse what is known beforehand to destroy too much; loops know when they come to it."""
-    count = surely_destroyed((*plan.steps, *plan.last))
+    count = surely_destroyed(_all_steps(plan))
     if most is not None and count > most:
         raise RunnerError(
             f"this playbook destroys {count}, and may destroy {most}",
@@ -33,13 +37,17 @@ def check_destroys(plan: Plan, most: int | None) -> None:
         )
 
 
-def require_consent(plan: Plan, yes: tuple[str, ...], where: str) -> None:
+def require_consent(
+    plan: Plan, yes: tuple[str, ...], most: int, where: Callable[[str | None], str]
+) -> None:
     """Ask on a terminal; elsewhere raise RunnerError unless `--yes` was given.
 
-    `where` is the run's tracker, which who agrees should see. What has no bound must be named, on
-    a terminal too: `--yes=STEP`. A name that is none of a step that destroys is refused.
+    `where` tells a tracker in words, as `tracker_of` gives it: who agrees should see it, and `most`
+    calls may destroy. What has no bound must be named, on a terminal too: `--yes=STEP`. A name
+    that is none of a step that destroys is refused.
     """
-    threats = list(_threats([*plan.steps, *plan.last]))
+    scope = {"inputs": dict(plan.inputs.values)}
+    threats = list(_threats(_all_steps(plan), scope))
     unnamed = [t for t in threats if t.unbounded and t.label not in yes]
     if unnamed:
         first = unnamed[0]
@@ -50,9 +58,14 @@ def require_consent(plan: Plan, yes: tuple[str, ...], where: str) -> None:
     open_ = [t for t in threats if not t.unbounded and "*" not in yes and t.label not in yes]
     if not open_:
         return
-    say(f"this playbook destroys, on {where}:")
+    places = {threat.tracker for threat in open_}
+    one = f", on {where(*places)}" if len(places) == 1 else ""
+    bound = "" if surely_destroyed(_all_steps(plan)) == len(open_) else f" up to {most}"
+    lines = [f"this playbook destroys{bound}{one}:"]
     for threat in open_:
-        say(f"  {threat.label}  {threat.says}")
+        at = "" if one else f", on {where(threat.tracker)}"
+        lines.append(f"  {threat.label}  {threat.says}{at}")
+    say("\n".join(lines))
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise RunnerError(
             "steps that destroy need consent, and there is no terminal to ask", "add --yes"
@@ -74,19 +87,26 @@ def _check_names(names: Iterable[str], labels: list[str]) -> None:
             )
 
 
-def _threats(steps: Iterable[Step], outer: str = "") -> Iterator[_Threat]:
+def _all_steps(plan: Plan) -> tuple[Step, ...]:
+    return (*plan.steps, *plan.last)
+
+
+def _threats(
+    steps: Iterable[Step], scope: Mapping[str, Any], outer: str = "", tracker: str | None = None
+) -> Iterator[_Threat]:
     for step in steps:
         label = f"{outer}.{step.label}" if outer else step.label
         work = step.work
         if isinstance(work, Block):
-            yield from _threats(work.steps, label)
+            yield from _threats(work.steps, scope, label, tracker)
         elif isinstance(work, Include):
-            yield from _threats([*work.plan.steps, *work.plan.last], label)
+            within = tracker_of(work, scope, tracker)
+            yield from _threats(_all_steps(work.plan), {}, label, within)
         elif isinstance(work, Call) and work.operation.effect is Effect.DESTROYS:
             repeated = " once for each item" if step.loop else ""
             archives = "; the tracker archives it" if work.operation.archives else ""
             says = f"{work.operation}{repeated}{archives} ({step.place})"
-            yield _Threat(label, says, _unbounded(work))
+            yield _Threat(label, says, _unbounded(work), tracker_of(work, scope, tracker))
 
 
 def _unbounded(call: Call) -> str:

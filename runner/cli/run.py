@@ -18,6 +18,7 @@ from runner.cli.consent import check_destroys, require_consent
 from runner.cli.going_on import check_earlier, find_resumed, left_in_doubt, past_of
 from runner.cli.options import insecure_option, trackers_option
 from runner.cli.output import painter, say, watched
+from runner.cli.places import announce, place_of
 from runner.cli.preparing import checked, plan_of, refuse
 from runner.cli.stopping import Stop, stop_on_signals
 from runner.errors import ExitCode, RunnerError
@@ -167,8 +168,9 @@ def _run(asked: Asked, stack: ExitStack) -> int:
         stand_ins=stand_ins,
     )
     if not (asked.emulator or asked.dry_run):
-        here = trackers.get(asked.tracker)
-        require_consent(plan, asked.yes, f"{here.name} ({here.url})")
+        require_consent(
+            plan, asked.yes, asked.max_destroy, lambda name: place_of(name, trackers, asked)
+        )
     stop = stack.enter_context(stop_on_signals())
     if asked.preflight:
         from runner import preflight  # noqa: PLC0415
@@ -184,7 +186,7 @@ def _run(asked: Asked, stack: ExitStack) -> int:
     session = stack.enter_context(Session(trackers, options, environ=environ, stop=stop))
     with masked_errors(session.masker):
         _check_trackers(plan, trackers, session)
-        summary = _execute(asked, plan, session, resumed, rules.catalogue, stop, stack)
+        summary = _execute(asked, plan, trackers, session, resumed, rules.catalogue, stop, stack)
     return int(summary.exit_code)
 
 
@@ -207,6 +209,7 @@ def _check_trackers(plan: Plan, trackers: Trackers, session: Session) -> None:
 def _execute(
     asked: Asked,
     plan: Plan,
+    trackers: Trackers,
     session: Session,
     resumed: tuple[RunFolder, History] | None,
     catalogue: Catalogue,
@@ -244,10 +247,12 @@ def _execute(
         run = stack.enter_context(runs.begin(store, run_id, plan, Path(plan.file), here, masker))
     so_far = resumed[1].lines() if resumed else ()
     job = stack.enter_context(told_to_readers(asked.forms, so_far, quiet=asked.quiet))
-    _announce(asked, plan.file, f"{here.name} ({here.url})")
+    announce(asked, plan, trackers)
     began = time.monotonic()
     with watched(stop, wanted=asked.is_watched) as (speak, views):
-        console = Console(speak, painter(), quiet=asked.quiet, verbosity=asked.verbose)
+        console = Console(
+            speak, painter(), quiet=asked.quiet, verbosity=asked.verbose, home=here.name
+        )
         written = [sink for sink in (report, job) if sink]
         turns = [InTurn(sink, past.seq) for sink in written] if asked.jobs > 1 else []
         sinks: list[Sink] = [*(turns or written), *views, console]
@@ -289,12 +294,6 @@ def _give_back(asked: Asked, summary: Summary) -> None:
         say(f"note: {asked.outputs} is left as it is, since the run gave nothing back")
     elif asked.outputs:
         write_outputs(asked.outputs, summary.outputs)
-
-
-def _announce(asked: Asked, file: str, tracker: str) -> None:
-    """Say what runs where, before the first call."""
-    if not asked.quiet:
-        say(f"{file} on {'the emulator' if asked.emulator else tracker}")
 
 
 def _overlap(asked: Asked, plan: Plan, catalogue: Catalogue) -> Overlap | None:

@@ -40,9 +40,9 @@ def run(plan: Plan, outside: Outside, run_id: str, overlap: Overlap = ONE_BY_ONE
     the calls under way are ended then, and the summary's `crash` is the reason. Raises RunnerError
     where the run's tracker cannot be found.
     """
-    tally = Tally(run_id, outside.emit, outside.past.seq, outside.past.destroyed)
-    tally.summary.dry = outside.dry
     here = outside.find(None)
+    tally = Tally(run_id, here.name, outside.emit, outside.past.seq, outside.past.destroyed)
+    tally.summary.dry = outside.dry
     about = {"id": run_id, "started_at": stamp(plan.started)}
     scope: Scope = {"run": about, "tracker": {"name": here.name, "url": here.url}}
     engine = _Playbook(

@@ -44,9 +44,16 @@ class Tally:
     """One lock for numbering, counting and emitting: envelopes come out whole and in order."""
 
     def __init__(
-        self, run_id: str, emit: Callable[[Event], None], seq: int = 0, destroyed: int = 0
+        self,
+        run_id: str,
+        home: str,
+        emit: Callable[[Event], None],
+        seq: int = 0,
+        destroyed: int = 0,
     ) -> None:
         self.summary = Summary(run_id)
+        # The run's own tracker: what is done elsewhere says where.
+        self._home = home
         self._emit = emit
         self._lock = threading.RLock()
         self._seq = seq
@@ -165,7 +172,7 @@ class Tally:
         if envelope["success"] is None:
             summary.unknown += 1
             if len(summary.doubtful) < MAX_NAMED:
-                summary.doubtful.append(describe(at, work, envelope))
+                summary.doubtful.append(describe(at, work, envelope, self._home))
         elif envelope["success"]:
             summary.succeeded += 1
         elif was_stopped(envelope):
@@ -176,7 +183,7 @@ class Tally:
         if _has_changed(work, envelope):
             summary.changed += 1
             if len(summary.written) < MAX_NAMED:
-                summary.written.append(describe(at, work, envelope))
+                summary.written.append(describe(at, work, envelope, self._home))
         # Of steps that overlap the first in the playbook, whichever of them was faster.
         place = at.top or sys.maxsize
         if not envelope["success"] and place < self._failed_at:
@@ -215,8 +222,11 @@ def _break_off(call: Call, envelope: dict[str, Json], why: str) -> None:
     envelope["error"] = failure.as_dict()
 
 
-def describe(at: At, work: Work, envelope: Mapping[str, Json]) -> str:
-    """A call in the summary: the step, what it asked for, and the id it was about or that came."""
+def describe(at: At, work: Work, envelope: Mapping[str, Json], home: str) -> str:
+    """A call in the summary: the step, what it asked for, and the id it was about or that came.
+
+    And on which tracker, where that is not `home`.
+    """
     if not isinstance(work, Call):
         return at.key
     operation = work.operation
@@ -224,7 +234,8 @@ def describe(at: At, work: Work, envelope: Mapping[str, Json]) -> str:
     entity = data.get("id") if isinstance(data, dict) else None
     if entity is None and operation.needs_id and envelope["request"]:
         entity = _entity_of(operation.path, envelope["request"]["url"])
-    shown = f"{at.key} ({operation})"
+    elsewhere = "" if envelope["tracker"] == home else f" on {envelope['tracker']}"
+    shown = f"{at.key} ({operation}{elsewhere})"
     return shown if entity is None else f"{shown} id {entity}"
 
 

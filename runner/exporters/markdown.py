@@ -18,6 +18,7 @@ from runner.exporters.calls import (
     duration_text,
     not_run,
     plural,
+    text_of,
 )
 from runner.exporters.excerpts import Excerpt, Excerpts
 from runner.exporters.reading import Reader
@@ -40,7 +41,7 @@ class _Seen:
 
     totals: Totals = field(default_factory=Totals)
     failures: list[Call] = field(default_factory=list)
-    changes: list[str] = field(default_factory=list)
+    changes: list[Call] = field(default_factory=list)
     held: list[Call] = field(default_factory=list)
     destroys: list[Call] = field(default_factory=list)
 
@@ -58,9 +59,7 @@ def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:
         elif call.held and not call.destroys and len(seen.held) < MOST_HELD:
             seen.held.append(call)
         if call.changed and len(seen.changes) < MOST_CHANGES:
-            seen.changes.append(
-                " ".join(filter(None, (f"{call.title} ({call.what})", call.result)))
-            )
+            seen.changes.append(call)
     for line in _lines(seen, reader, surroundings):
         stream.write(line + "\n")
 
@@ -170,10 +169,17 @@ def _changes(seen: _Seen) -> list[str]:
         return []
     total = seen.totals.changed
     lines = [f"<details><summary>{plural(total, 'change')}</summary>", ""]
-    lines += [f"- {_text(change)}" for change in seen.changes]
+    several = len(seen.totals.trackers) > 1
+    lines += [f"- {_text(_change(call, several=several))}" for call in seen.changes]
     if total > len(seen.changes):
         lines.append(f"- … and {total - len(seen.changes):,} more, which the report names.")
     return [*lines, "", "</details>"]
+
+
+def _change(call: Call, *, several: bool) -> str:
+    """What was changed, and on which tracker where there are several."""
+    where = f" on {text_of(call.envelope.get('tracker'))}" if several else ""
+    return f"{call.title} ({call.what}{where}) {call.result}".rstrip()
 
 
 def _text(text: str) -> str:

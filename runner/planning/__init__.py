@@ -17,9 +17,16 @@ from runner.planning.plan import (
     step_fingerprints,
     surely_destroyed,
 )
-from runner.planning.trackers import Named, named_trackers
+from runner.planning.trackers import (
+    COMPUTED,
+    Named,
+    named_trackers,
+    tracker_of,
+    used_trackers,
+)
 
 __all__ = [
+    "COMPUTED",
     "Block",
     "Call",
     "Condition",
@@ -37,4 +44,6 @@ __all__ = [
     "named_trackers",
     "step_fingerprints",
     "surely_destroyed",
+    "tracker_of",
+    "used_trackers",
 ]

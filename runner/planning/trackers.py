@@ -9,6 +9,8 @@ from runner.model import Place
 from runner.planning.plan import Block, Call, Include, Plan, Step
 from runner.templating import Renderer, TemplateError
 
+COMPUTED = "${{ … }}"
+
 
 class Named(NamedTuple):
     """A tracker's name, where it is named, and whether the step there is sure to be run."""
@@ -37,6 +39,36 @@ def _of_steps(steps: Iterable[Step], scope: Mapping[str, Any], *, surely: bool) 
         elif isinstance(work, Include):
             # What its inputs are is known once it is come to.
             yield from _of_steps((*work.plan.steps, *work.plan.last), {}, surely=sure)
+
+
+def tracker_of(work: Call | Include, scope: Mapping[str, Any], outer: str | None) -> str | None:
+    """The tracker of a step within that `outer` one: `None` is the run's own.
+
+    It is `COMPUTED` where it is known once the step is come to.
+    """
+    if work.tracker is None:
+        return outer
+    return _known(work.tracker, scope) or COMPUTED
+
+
+def used_trackers(plan: Plan) -> list[str | None]:
+    """The trackers that the calls of a plan go to, each once, as `tracker_of` tells them."""
+    scope = {"inputs": dict(plan.inputs.values)}
+    return list(dict.fromkeys(_used((*plan.steps, *plan.last), scope, None)))
+
+
+def _used(
+    steps: Iterable[Step], scope: Mapping[str, Any], outer: str | None
+) -> Iterator[str | None]:
+    for step in steps:
+        work = step.work
+        if isinstance(work, Block):
+            yield from _used(work.steps, scope, outer)
+        elif isinstance(work, Include):
+            within = tracker_of(work, scope, outer)
+            yield from _used((*work.plan.steps, *work.plan.last), {}, within)
+        elif isinstance(work, Call):
+            yield tracker_of(work, scope, outer)
 
 
 def _known(renderer: Renderer | None, scope: Mapping[str, Any]) -> str | None:

@@ -22,7 +22,7 @@ MOST_ON_A_LINE = 100  # characters of an answer that is not spread over lines
 MOST_NAMED = 8  # files that were saved, and steps that were not run
 MOST_APART = 3  # iterations of a loop that are listed one by one
 
-_ENTRY = re.compile(r"(?P<key>\S+) (?P<what>\(\S+\))(?: id (?P<id>.*))?")
+_ENTRY = re.compile(r"(?P<key>\S+) (?P<what>\([^()]+\))(?: id (?P<id>.*))?")
 
 
 class Closing:

@@ -28,16 +28,24 @@ class Console:
     """Says each finished call and, at the end, what became of the run.
 
     `verbosity` 1 adds where a call was written, what was asked for and what was tried again, and
-    2 what was sent and what came back: as masked as the envelope is.
+    2 what was sent and what came back: as masked as the envelope is. A call that goes elsewhere
+    than to the run's own tracker, which is `home`, says where.
     """
 
     def __init__(
-        self, say: Say, paint: Paint = no_paint, *, quiet: bool = False, verbosity: int = 0
+        self,
+        say: Say,
+        paint: Paint = no_paint,
+        *,
+        quiet: bool = False,
+        verbosity: int = 0,
+        home: str = "",
     ) -> None:
         self._say = say
         self._paint = paint
         self._quiet = quiet
         self._verbosity = verbosity
+        self._home = home
         self._first_failure: Finished | None = None
         self._held: Counter[str] = Counter()
 
@@ -70,6 +78,8 @@ class Console:
         word, colour = _MARKS[outcome]
         # A block, a set and an include are no call, and have neither.
         what = f"  {envelope['resource']}.{envelope['operation']}" if envelope["resource"] else ""
+        if what and self._home not in {"", envelope["tracker"]}:
+            what += f" on {clean(envelope['tracker'])}"
         return f"{self._paint(f'{word:<7}', colour)}  {key}{what}{clean(result_words(envelope))}"
 
     def _below(self, envelope: Mapping[str, Any]) -> Iterator[str]:

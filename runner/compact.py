@@ -22,6 +22,7 @@ _DIGITS = bytes(ord("0") if chr(byte).isdigit() else byte for byte in range(128)
     range(128, 256)
 )
 _LONG = b"0" * 19
+_DEEP = 250  # levels that orjson writes
 _NULL = b"null"  # as orjson writes NaN and infinity too
 
 
@@ -73,7 +74,10 @@ def decode(data: bytes, otherwise: Callable[[], Json] | None = None) -> Json:
     """
     if _LONG not in data.translate(_DIGITS):
         try:
-            return orjson.loads(data)
-        except orjson.JSONDecodeError:
+            value = orjson.loads(data)
+            if data.count(b"[") + data.count(b"{") > _DEEP:
+                orjson.dumps(value)  # which goes less deep than reading, or than others can follow
+            return value
+        except (orjson.JSONDecodeError, TypeError):
             pass  # a long number, a surrogate, NaN, deep nesting, another encoding; or no JSON
     return otherwise() if otherwise else json.loads(data)

@@ -235,8 +235,8 @@ class Session:
 
         The order of keys does not count.
         """
-        text = self.masker.text(encode_sorted([request.method, request.url, request.body]).decode())
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        _, shown = self.masker.both([request.method, request.url, request.body])
+        return hashlib.sha256(encode_sorted(shown)).hexdigest()[:32]
 
     def _save(self, name: str, form: str | None, value: Json, columns: tuple[str, ...]) -> None:
         save(self._options.folder or Path.cwd(), name, form, value, columns)

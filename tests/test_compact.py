@@ -129,3 +129,10 @@ def test_what_is_no_json_value_is_refused() -> None:
     for value in (date(2026, 1, 2), Decimal(1), {1, 2}, b"x"):
         with pytest.raises(TypeError):
             encode([value])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("depth", [200, 300, 500])
+def test_what_orjson_could_not_write_again_is_json_to_read(depth: int) -> None:
+    """Nesting that others may not follow is left to what says so in time."""
+    data = b"[" * depth + b"]" * depth
+    assert decode(data, lambda: "mine") == (json.loads(data) if depth < 250 else "mine")

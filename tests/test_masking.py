@@ -381,3 +381,14 @@ def test_a_line_says_what_the_masked_value_says(value: object) -> None:
     """The fast way and the thorough way give the same JSON."""
     masker = Masker([KEY])
     assert json.loads(_line(masker, value)) == json.loads(json.dumps(masker.json(value)))
+
+
+@pytest.mark.parametrize(
+    "secret", ["0.00001234", "1.234e-05", "1e-7", "0.0000001", "1.5E300", "-2.50"]
+)
+def test_a_number_in_any_notation(secret: str) -> None:
+    """A number is hidden however it was written, and however the report writes it."""
+    line, masked = Masker([secret]).both({"n": float(secret), "t": f"is {secret} now"})
+    assert json.loads(line) == masked == {"n": "***", "t": "is *** now"}
+    assert Masker([secret]).json({"n": float(secret)}) == {"n": "***"}
+    assert Masker([repr(float(secret))]).both([float(secret)])[1] == ["***"]

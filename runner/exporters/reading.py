@@ -117,6 +117,8 @@ def _key(line: bytes) -> bytes:
     """The run, the step and the iteration of an envelope's line; empty where it is none."""
     head, seq, rest = line.partition(b',"seq":')
     step, tracker, _ = rest.partition(b',"tracker":')
+    # Old reports have no key, and may be gone on with.
+    step = step.partition(b',"key":')[0]
     return head + step.partition(b",")[2] if seq and tracker else b""
 
 

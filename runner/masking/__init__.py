@@ -23,6 +23,9 @@ __all__ = ["MASK", "SHORTEST", "Masker", "is_sensitive"]
 SHORTEST = 4
 
 
+_NUMBER = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,4})?")
+
+
 class Masker:
     """Hides secrets in text and in JSON, in every form that `forms` knows, behind `***`.
 
@@ -51,7 +54,8 @@ class Masker:
                 "found by chance everywhere",
                 "use a longer one, or do not mark it as secret",
             )
-        both = {text: forms_of(text) for text in {secret, secret.strip()} if len(text) >= SHORTEST}
+        texts = {secret, secret.strip(), *_notations(secret)}
+        both = {text: forms_of(text) for text in texts if len(text) >= SHORTEST}
         with self._lock:  # readers in other threads see the old tables or the new
             known = {**self._forms, **both}
             # A secret may hold another: the longest goes first.
@@ -161,6 +165,14 @@ class Masker:
         except ValueError:  # of more digits than Python writes
             return MASK
         return MASK if self._hides(text) and self.text(text) != text else number
+
+
+def _notations(text: str) -> Iterable[str]:
+    """The other ways in which a small or large number is written: 1e-05 is 0.00001 in a report."""
+    if not _NUMBER.fullmatch(text.strip()):
+        return ()
+    number = float(text)
+    return (repr(number), encode(number)) if math.isfinite(number) else ()
 
 
 def _writable(text: str) -> str:

@@ -16,6 +16,8 @@ from runner.masking import Masker
 from runner.model import Json, Reach, Summary
 from runner.planning import Plan, step_fingerprints
 
+# Of what a journal holds: a run goes on only with the same.
+_VERSION = 2
 _STATES = {
     ExitCode.OK: "done",
     ExitCode.IN_DOUBT: "in doubt",
@@ -56,7 +58,7 @@ def begin(
         journal.record(
             {
                 "record": "run",
-                "version": 1,
+                "version": _VERSION,
                 "runner": __version__,
                 "run": run_id,
                 "file": str(path.resolve()),
@@ -128,6 +130,13 @@ def check_same(history: History, plan: Plan, tracker: Reach, masker: Masker) -> 
     something, or may have, may not.
     """
     head = history.head
+    if head.get("version") != _VERSION:
+        raise RunnerError(
+            f"the run {head.get('run')} was begun by another version of keitaro-runner, which "
+            "wrote down in another way what was sent",
+            "go on with that version, or all the same with --accept-changes",
+            code=ExitCode.INVALID,
+        )
     if head["tracker"]["url"] != tracker.url:
         raise RunnerError(
             f"this run was begun on {head['tracker']['url']}, and this is {tracker.url}",

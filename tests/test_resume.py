@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 from conftest import Command, Said, Start, calls, check_line, steps
 
+from runner.catalogue import Catalogue
 from runner.emulator import Emulator, Fault
 from runner.journal import Lock, Store
+from runner.playbook import parse
+from runner.validation import Rules, check
 
 HEAD = "version: 1\nname: it\n"
 BROKEN = Fault("status", match="PUT", status=500)
@@ -1176,6 +1179,8 @@ def test_a_doubt_that_the_run_does_not_come_to(place: Make, how: str) -> None:
     said = it.resume("--accept-changes")
     assert said.code == 5
     assert "made[1] is as much in doubt as before" in said.err
+    trailer = json.loads((it.folder / "report.jsonl").read_text().splitlines()[-1])
+    assert trailer["exit_code"] == 5
     assert [call for call in it.new_calls() if not call.startswith("GET")] == []
     assert it.store.states()[0].state == "in doubt"
     assert it.resume("--accept-changes", "--in-doubt", "made[1]=done").code == 0
@@ -1457,3 +1462,55 @@ steps:
     assert "would destroy 4, and may destroy 3" in said.err
     assert it.resume("--max-destroy", "4").code == 0
     assert len(it.new_calls()) == 2
+
+
+def test_a_run_of_another_version(place: Make) -> None:
+    """What another version wrote down cannot be compared, which is told, and not that it changed."""
+    it = place()
+    it.first(THREE)
+    text = it.journal.read_text()
+    it.journal.write_text(text.replace('"version":2', '"version":1', 1))
+    said = it.resume()
+    assert said.code == 3
+    assert "was begun by another version of keitaro-runner" in said.err
+    assert it.resume("--accept-changes").code == 0
+
+
+def test_a_step_called_as_steps_without_a_name_are() -> None:
+    """The keys of its calls would be those of others."""
+    rules = Rules(Catalogue())
+    for name in ("steps", "finally"):
+        text = HEAD + f"steps: [{{name: {name}, set: {{a: 1}}}}]\n"
+        (problem,) = check(parse(text, "p.yaml"), rules)
+        assert (problem.code, "not be 'steps'" in problem.message) == ("KP204", True)
+
+
+def test_a_mark_makes_no_other_fingerprint(place: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was hidden is not asked for again, whatever else is in the body, and in the secret."""
+    it = place()
+    text = (
+        HEAD
+        + """
+steps:
+  - {name: made, resource: campaign, operation: create, body: {name: A, alias: a}}
+  - {name: sent, resource: group, operation: create,
+     body: {name: "Gr\u00fcn ${{ steps.made.data.token }}", type: offers}}
+  - {name: bad, resource: offer, operation: get, id: 99}
+"""
+    )
+    monkeypatch.setattr(it.tracker.state, "token", lambda *_: "abcnullnullnull1")
+    it.first(text, 1, Fault("status", match="GET .*/offers/99", status=404))
+    said = it.resume()
+    assert it.new_calls() == ["GET /offers/99"], said.err
+
+
+@pytest.mark.parametrize("option", [("--inputs", "given.yaml"), ("--insecure",)])
+def test_what_the_next_part_needs_is_in_the_command(
+    place: Make, folder: Path, option: tuple[str, ...]
+) -> None:
+    """A file of inputs may hold secrets, which the journal has not."""
+    it = place()
+    (folder / "given.yaml").write_text("n: 2\n")
+    it.write(THREE.replace("steps:", "inputs: {n: {type: integer, default: 1}}\nsteps:"))
+    it.tracker.fault(BROKEN)
+    assert " ".join(option) in it.run(*option).err.splitlines()[-1]

@@ -20,7 +20,7 @@ _KEPT_TO_GO_ON: Mapping[str, tuple[str, Any]] = {
     "--state-dir": ("state_dir", None), "--report": ("report", None),
     "--outputs": ("outputs", None), "--html": ("html", None), "--junit": ("junit", None),
     "--markdown": ("markdown", None), "--trackers": ("trackers_file", None),
-    "--tracker": ("tracker", None),
+    "--tracker": ("tracker", None), "--inputs": ("inputs_file", None),
     "--max-destroy": ("max_destroy", MOST_DESTROYED), "--jobs": ("jobs", 1),
     "--transport": ("transport", None), "--rate": ("rate", None),
 }  # fmt: skip
@@ -82,9 +82,10 @@ class Asked(NamedTuple):
         options = [
             word
             for option, (name, default) in _KEPT_TO_GO_ON.items()
-            if (value := getattr(asked, name)) != default
+            if (value := getattr(asked, name)) != default and (option, value) != ("--inputs", "-")
             for word in (option, str(value))
         ]
+        options += ["--insecure"] if self.insecure else []
         options += ["--yes" if name == "*" else f"--yes={name}" for name in self.yes]
         playbook = "-" if playbook == "<stdin>" else playbook
         return shlex.join(["keitaro-runner", "run", playbook, "--resume", run_id, *options])

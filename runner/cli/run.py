@@ -264,12 +264,13 @@ def _execute(
             past=past,
             overlap=_overlap(asked, plan, catalogue),
         )
+    left = left_in_doubt(summary, past)
     try:
         if session.broken is None:
             end_reports(written, turns, masked(summary, masker))
     except OSError as error:
         session.broken = error
-    for line in [*left_in_doubt(summary, past), *_close(summary, session, run)]:
+    for line in [*left, *_close(summary, session, run)]:
         say(f"error: {line}")
     told = masked(summary, masker)
     some = summary.succeeded or summary.changed or summary.unknown or summary.restored
@@ -333,4 +334,6 @@ def _close(summary: Summary, session: Session, run: Any) -> list[str]:
             run.end(masked(summary, session.masker))
         except RunnerError as error:
             trouble.append(error.message)
+            if summary.exit_code is ExitCode.OK:
+                summary.exit_code = ExitCode.FAILED
     return trouble

@@ -200,7 +200,7 @@ class _Reader:
             return
         before = self._before.pop(key)
         if before is None:
-            del self._history.doubts[key]
+            self._history.doubts.pop(key, None)
         else:
             self._history.doubts[key] = before
 

@@ -24,9 +24,12 @@ class PassedOn:
     def __init__(self, plan: Plan, masker: Masker) -> None:
         self._masker = masker
         self._references: dict[str, list[Trail]] = {}
+        self._all = False  # whether some expression leads to everything that steps gave
         for part in _plans(plan):
             for reference in part.templates.references():
-                if reference.root == "steps" and reference.keys:
+                if reference.root == "steps" and not reference.keys:
+                    self._all = True
+                elif reference.root == "steps":
                     name = str(reference.keys[0])
                     self._references.setdefault(name, []).append(reference.keys[1:])
         self._known: dict[tuple[str, Trail], bool] = {}
@@ -35,10 +38,10 @@ class PassedOn:
     def take(self, envelope: Mapping[str, Json], hidden: Iterable[Trail]) -> None:
         """Hide from now on what was hidden in an envelope, given whole, where it may go on."""
         step = str(envelope["step"])
-        if self._references.keys().isdisjoint(step.split(".")):
+        if not self._all and self._references.keys().isdisjoint(step.split(".")):
             return
         for trail in hidden:
-            if not self._leads(step, trail):
+            if not (self._all or self._leads(step, trail)):
                 continue
             value: Any = envelope
             for part in trail:

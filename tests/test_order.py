@@ -506,3 +506,19 @@ def test_samples_have_a_plan(path: Path, cli: Command) -> None:
     assert (said.code, said.err) == (0, "")
     rows = [line.split() for line in said.out.splitlines()[1:]]
     assert [row[0] for row in rows] == [str(number) for number in range(1, len(rows) + 1)]
+
+
+def test_a_body_in_a_file_is_looked_through(run_playbook: Run, folder: Path, start: Start) -> None:
+    """What it refers to is waited for; where its name is computed that may be anything."""
+    body = {"name": "S", "campaign_id": "${{ steps.a.data.id }}", "type": "regular",
+            "schema": "action", "action_type": "http", "action_payload": ""}  # fmt: skip
+    (folder / "s.json").write_text(json.dumps(body))
+    (folder / "plain.json").write_text(json.dumps({"notes": "n"}))
+    made = "{name: a, resource: campaign, operation: create, body: {name: A, alias: a}}"
+    stream = "{name: b, resource: stream, operation: create, body_file: %s}"
+    for file in ("s.json", "\"${{ 's' ~ '.json' }}\""):
+        slow = start(Fault("delay", match="POST .*/campaigns", seconds=0.2))
+        ran = run_playbook(steps(made, stream % file), tracker=slow, jobs=4)
+        assert [e["success"] for e in ran.envelopes] == [True, True], ran.envelopes
+    plain = "{resource: offer, operation: update, id: 7, body_file: plain.json}"
+    assert waits(folder, made, plain)[1] == {}

@@ -439,3 +439,22 @@ def test_bounds(folder: Path, start: Start, nursery: Nursery, fault: Fault, kind
     assert envelope["error"]["type"] == kind
     assert len(ended.out) < 200_000
     assert calls(tracker) == ["GET /offers"]
+
+
+def test_what_a_body_in_a_file_with_a_computed_name_passes_on(cage: Callable[[], Cage]) -> None:
+    """What it refers to is known late: till then all that answers hid is hidden elsewhere too."""
+    it = cage()
+    (it.folder / "b.json").write_text('{"name": "x ${{ steps.a.data.token }}", "alias": "z"}')
+    text = """
+version: 1
+inputs: {which: {type: string, default: b}}
+steps:
+  - {name: a, resource: campaign, operation: create, body: {name: A, alias: a}}
+  - {name: b, resource: campaign, operation: create, body_file: "${{ inputs.which }}.json"}
+"""
+    (it.folder / "playbook.yaml").write_text(text, encoding="utf-8")
+    said = it.run()
+    assert said.code == 0, said.err
+    token = it.tracker.state.rows("campaigns")[0]["token"]
+    assert it.tracker.state.rows("campaigns")[1]["name"] == f"x {token}"
+    assert token not in (it.folder / "report.jsonl").read_text()

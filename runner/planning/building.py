@@ -267,6 +267,8 @@ class _Builder:
         if "body" in step:
             body = _respelled(step["body"], self._document, (*trail, "body"), shape)
         elif OPEN in step["body_file"]:
+            if not raw:  # what that file refers to is seen when it is read
+                self._templates.expression("steps")
             return _BodyFile(self._compile(step["body_file"]), self, shape, raw=raw)
         else:
             body = self._file_body(step["body_file"], shape)

@@ -16,7 +16,8 @@ from runner.planning.kinship import Kinship, all_referred
 from runner.planning.plan import Block, Call, Include, Plan, Step
 from runner.playbook import Document, Map
 from runner.templating import Reference, TemplateError, Templates, has_expression, split_text
-from runner.templating.text import UnclosedError, is_whole
+from runner.templating.text import OPEN, UnclosedError, is_whole
+from runner.validation.checker import read_body
 
 # What stands in place of an entity: each there is and will be, one that cannot be told, a new one.
 EVERY, SOME, NEW = "*", "?", "+"
@@ -151,6 +152,12 @@ class _Reader:
         return frozenset(found)
 
     def _references(self, value: Json) -> Iterator[Reference]:
+        for name in _body_files(value):
+            body = None if OPEN in name else read_body(self._document, name)
+            if body is None:
+                yield Reference("steps")
+            else:
+                yield from self._references(body.data)
         for source in _sources(value):
             try:
                 yield from self._templates.expression(source).references
@@ -290,6 +297,15 @@ SOME_VALUE = "${{ steps }}"
 _LASTING = frozenset({"inputs", "vars", "run", "tracker"})
 _MADE = re.compile(r"steps\.(\w+)\.data\.id", re.ASCII)
 _READS_FILES = re.compile(r"\b(?:base64file|csv|file|json_file)\s*\(")
+
+
+def _body_files(value: Json) -> Iterator[str]:
+    """The files that bodies come from in which expressions are looked for."""
+    if isinstance(value, dict):
+        if isinstance(value.get("body_file"), str) and value.get("raw") is not True:
+            yield value["body_file"]
+        for part in value.get("steps") or ():
+            yield from _body_files(part)
 
 
 def _sources(value: Json) -> Iterator[str]:

@@ -760,6 +760,8 @@ def test_fromjson_undoes_tojson(data: Any) -> None:
         ("a.n == 5 and a.n > 1", "the left side is 2, the right side 5"),
         ("(a.list | length) == a.n + 1", "the left side is 1, the right side 3"),
         ("a.list == []", 'the left side is ["é"], the right side []'),
+        ("0 < a.n < 1", "the left side is 2, the right side 1"),
+        ("5 < a.n < 9", "the left side is 5, the right side 2"),
         ("a.n", ""),
         ("a.n is odd", ""),
         ("not a.n", ""),

@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Undefined, nodes
+from jinja2 import nodes
 from jinja2.runtime import Context, new_context
 
 from runner.templating.results import NO_ELSE
@@ -18,7 +18,7 @@ from runner.templating.results import NO_ELSE
 if TYPE_CHECKING:
     from runner.templating.sandbox import Sandbox
 
-_COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
+COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "lteq": operator.le,
     "gt": operator.gt, "gteq": operator.ge, "in": lambda one, other: one in other,
     "notin": lambda one, other: one not in other,
@@ -151,13 +151,14 @@ class Builder:
     def _condexpr(self, tree: nodes.CondExpr) -> Part:
         test, then = self.build(tree.test), self.build(tree.expr1)
         if tree.expr2 is None:
-            return lambda names: then(names) if test(names) else Undefined(NO_ELSE)
+            nothing = self._sandbox.undefined(hint=NO_ELSE)
+            return lambda names: then(names) if test(names) else nothing
         otherwise = self.build(tree.expr2)
         return lambda names: then(names) if test(names) else otherwise(names)
 
     def _compare(self, tree: nodes.Compare) -> Part:
         first = self._looked(tree.expr)
-        rest = [(_COMPARISONS[part.op], self._looked(part.expr)) for part in tree.ops]
+        rest = [(COMPARISONS[part.op], self._looked(part.expr)) for part in tree.ops]
 
         def run(names: Names) -> Any:
             left, holds = first(names), None
@@ -224,7 +225,10 @@ class Builder:
             if more is not None:
                 args = [*args, *more(names)]
             if others is not None:
-                options = {**options, **others(names)}
+                further = others(names)
+                for name in options.keys() & further if isinstance(further, dict) else ():
+                    raise TypeError(f"the argument '{name}' is given twice")
+                options = {**options, **further}
             return args, options
 
         return give

@@ -40,7 +40,6 @@ class Plain:
             return _number(value), 1
         if isinstance(value, Undefined):
             str(value)  # raises, with the reason
-            raise TypeError(NO_ELSE)
         known = self._done.get(id(value))
         if known is None:
             plain, size = self._made(value, depth)

@@ -20,7 +20,7 @@ from jinja2.tests import TESTS
 from runner.model import Json
 from runner.templating.arithmetic import MAX_REPEAT, check_operands
 from runner.templating.budget import CALL_COST, LOOKUP_COST, Budget, OverBudgetError
-from runner.templating.evaluation import Builder, Names, Part
+from runner.templating.evaluation import COMPARISONS, Builder, Names, Part
 from runner.templating.expressions import (
     Expression,
     Reference,
@@ -137,8 +137,12 @@ class Sandbox(SandboxedEnvironment):
         if not isinstance(tree, nodes.Compare):
             return ""
         left = self._value(tree.expr, source, scope)
-        right = self._value(tree.ops[0].expr, source, scope)
-        return f"the left side is {_show(left)}, the right side {_show(right)}"
+        for part in tree.ops:
+            right = self._value(part.expr, source, scope)
+            if not COMPARISONS[part.op](left, right):
+                return f"the left side is {_show(left)}, the right side {_show(right)}"
+            left = right
+        return ""
 
     def _value(self, tree: nodes.Expr, source: str, scope: Mapping[str, Any]) -> Json:
         return _Ready(self, tree, source, find_references(tree))(scope)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import tracemalloc
 from datetime import timedelta
@@ -445,7 +446,10 @@ def test_a_failing_item_stops_the_loop(run_playbook: Run, start: Start, workers:
     stopped = run_playbook(text.format(workers, "stop"))
     assert len(stopped.calls) <= workers * 2
     assert "GET /offers" not in stopped.calls
-    assert stopped.summary.not_run == 1
+    assert stopped.summary.not_run == len(stopped.summary.missed) == 2
+    first, last = stopped.summary.missed
+    assert re.fullmatch(r"each\[[1-6]\] to each\[99\]", first)
+    assert last == "after"
     on = run_playbook(text.format(workers, "continue"))
     assert len(on.calls) == 101
     assert on.calls[-1] == "GET /offers"

@@ -152,7 +152,8 @@ def test_steps_that_were_not_run_are_named() -> None:
     assert {case.get("classname") for case in cases} == {"p/step"}
     assert (suite.get("tests"), suite.get("skipped")) == ("26", "25")
     for odd in ('"missed":7', '"missed":[1,null]', '"missed":[]'):
-        plain = report(envelope(1), end=TRAILER.replace('"not_run":4', odd))
+        end = TRAILER.replace('"exit_code":1,"not_run":4', f'"exit_code":0,{odd}')
+        plain = report(envelope(1), end=end)
         assert "ot run" not in exported("terminal", plain)
         assert len(junit(plain)[0].findall("testcase")) == 1
 
@@ -371,8 +372,16 @@ def test_junit() -> None:
 
 def test_junit_has_a_suite_for_each_run() -> None:
     """Reports that were joined become one suite for each run."""
-    lines = [*report(envelope(1), envelope(2)), *report(envelope(1, run="r2"))]
+    lines = [*report(envelope(1), envelope(2)), *report(envelope(1, "failed", run="r2"))]
     assert [suite.attrib["tests"] for suite in junit(lines)] == ["2", "1"]
+
+
+@pytest.mark.parametrize(("exit_code", "kind"), [(130, "interrupted"), (5, "failed"), (0, None)])
+def test_junit_of_a_run_that_came_to_no_good_end(exit_code: int, kind: str | None) -> None:
+    """Where no call failed and the run did not succeed, a case says so: CI must not take it for that."""
+    end = TRAILER.replace('"exit_code":1', f'"exit_code":{exit_code}')
+    errors = junit(report(envelope(1), end=end)).findall(".//error")
+    assert [error.get("type") for error in errors] == ([kind] if kind else [])
 
 
 def test_junit_takes_any_text() -> None:

@@ -215,20 +215,22 @@ class _Playbook:
         """A loop that is known to destroy too much is refused before its first item."""
         each_time = 0 if step.when_each else destroys(step.work)
         if each_time:
-            most = self._outside.most_destroyed
-            self._tally.take_destroy(most, each_time * count, only_ask=True)
+            self._tally.take_destroy(self._outside.most_destroyed, each_time * count, only_ask=True)
 
     def _loop(self, step: Step, scope: Scope, at: At, items: Sequence[Json], workers: int) -> Value:
         name = step.loop.name if step.loop else "item"
         kept = self._plan.keeps_whole(step.name)
         results: list[Value | None] = [None] * len(items) if kept else []
         outcomes: set[bool | None] = set()
+        reached = -1
 
         def work(index: int) -> bool:
+            nonlocal reached
             if self._is_stopping():
                 self._tally.summary.interrupted = True
                 outcomes.add(None)
                 return False
+            reached = max(reached, index)
             inner = {**scope, name: items[index], "index": index}
             value = self._once(step, inner, at.item(index, items[index]))
             self._tally.emit(ItemFinished(at.key))
@@ -240,6 +242,7 @@ class _Playbook:
         self._tally.emit(LoopStarted(at.key, len(items), workers))
         each(len(items), workers, work)
         self._tally.emit(LoopFinished(at.key))
+        self._tally.miss(at.items_from(reached + 1, len(items)))
         done = [value for value in results if value is not None]
         return {"results": done, "count": len(items), **outcome(all_of(outcomes))}
 

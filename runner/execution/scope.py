@@ -43,6 +43,13 @@ class At:
         key = f"{self.key}[{index}]"
         return At(self.label, key, (*self.indexes, index), self.top, _in_a_word(item))
 
+    def items_from(self, first: int, count: int) -> list[str]:
+        """The iterations from one on, as one entry; none where all `count` of them were begun."""
+        if first >= count:
+            return []
+        last = f" to {self.key}[{count - 1}]" if first < count - 1 else ""
+        return [f"{self.key}[{first}]{last}"]
+
     @property
     def index(self) -> Json:
         """The iteration as envelopes show it: null, a number, or a list where loops nest."""

@@ -124,7 +124,7 @@ class Tally:
     def miss(self, labels: Sequence[str]) -> None:
         """Count steps that the run did not come to."""
         self.summary.not_run += len(labels)
-        self.summary.missed += labels[:MAX_NAMED]
+        self.summary.missed += labels[: MAX_NAMED - len(self.summary.missed)]
 
     def finish(self, at: At, work: Work, envelope: dict[str, Json], digest: str = "") -> None:
         """Number an envelope, count it, and pass it on."""
@@ -176,7 +176,7 @@ class Tally:
         elif envelope["success"]:
             summary.succeeded += 1
         elif was_stopped(envelope):
-            summary.not_run += 1  # it was about to, and nothing went wrong
+            self.miss([at.key])  # it was about to, and nothing went wrong
             return
         else:
             summary.failed += 1

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import IO, Any, TextIO
 from xml.sax.saxutils import escape, quoteattr
 
+from runner.errors import ExitCode
 from runner.exporters.calls import (
     CONDITIONS,
     FAILED,
@@ -44,6 +45,7 @@ class _Suite:
     errors: int = 0
     added: int = 0
     missed: int = 0
+    stopped: set[str] = field(default_factory=set)
 
 
 def write(reader: Reader, stream: TextIO, surroundings: Surroundings) -> None:  # noqa: ARG001
@@ -84,21 +86,28 @@ def _suites(reader: Reader) -> Any:
             number += 1
         call = calls(envelope)
         suite.totals.add(call)
+        if call.stopped:
+            suite.stopped.add(call.key)
         _write_case(call, suite)
     if suite is not None:
+        exit_code = (reader.trailer or {}).get("exit_code")
         if not reader.has_end:
-            _write_end(suite)
-        _write_missed(suite, missed_steps(reader))
+            _write_end(suite, "unfinished", NO_END)
+        elif exit_code == ExitCode.INTERRUPTED:
+            _write_end(suite, "interrupted", "The run was interrupted before its end.")
+        elif exit_code and not (suite.failures or suite.errors):
+            _write_end(suite, "failed", f"The run ended with exit code {exit_code}.")
+        _write_missed(suite, [s for s in missed_steps(reader) if s not in suite.stopped])
         yield suite
         suite.cases.close()
 
 
-def _write_end(suite: _Suite) -> None:
-    """A case that is no call, so that a run that was killed does not pass."""
+def _write_end(suite: _Suite, kind: str, message: str) -> None:
+    """A case that is no call, so that a run that did not come to a good end does not pass."""
     suite.added, suite.errors = suite.added + 1, suite.errors + 1
     suite.cases.write(
         '<testcase classname="report" name="end" time="0.000">'
-        f'<error type="unfinished" message={_attribute(NO_END)}/></testcase>\n'
+        f"<error type={_attribute(kind)} message={_attribute(message)}/></testcase>\n"
     )
 
 

@@ -9,12 +9,15 @@ import io
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runner.model import Json
 from runner.validation.saving import FORMATS, outside_trouble
+
+_asking = threading.Lock()
 
 
 def save(
@@ -52,8 +55,9 @@ def _replace(target: Path, content: bytes) -> None:
 
 
 def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
+    with _asking:  # it can only be asked for by setting it, and for all threads
+        current = os.umask(0)
+        os.umask(current)
     return current
 
 

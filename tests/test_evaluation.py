@@ -188,3 +188,27 @@ def test_an_argument_that_is_given_twice_at_last() -> None:
     """What `**` gives may not be there already."""
     with pytest.raises(TemplateError, match="the argument 'zone' is given twice"):
         Templates(FUNCTIONS).expression("today(zone='X', **{'zone': 'Y'})").evaluate({})
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("a | default(missing.x)", 3),
+        ("zero | default([] | first)", 0),
+        ("n | d(missing)", None),
+        ("a | default(missing, true)", 3),
+        ("d.nothing | default(a)", 3),
+        ("t | default(s, true)", "Text"),
+        ("zero | default(s, boolean=true)", "Text"),
+    ],
+)
+def test_what_is_there_needs_no_default(source: str, value: Any) -> None:
+    """What would be in its place is computed only where it is needed, and may else be missing."""
+    assert Templates(FUNCTIONS).expression(source).evaluate(SCOPE) == value
+
+
+def test_a_default_that_is_needed_must_be_there() -> None:
+    """Where it is asked for, what is wrong with it is told."""
+    for source in ("d.nothing | default(missing.x)", "zero | default(missing, true)"):
+        with pytest.raises(TemplateError, match="there is no 'missing'"):
+            Templates(FUNCTIONS).expression(source).evaluate(SCOPE)

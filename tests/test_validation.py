@@ -202,6 +202,8 @@ steps:
     assert warned(plain, 'when: "${{ not steps.a.skipped }}"') == []
     assert warned(plain, 'when: "${{ inputs.go and steps.a.success }}"') == []
     assert warned("${{ steps.a.data.id | default(1) }}") == []
+    assert warned("${{ 1 if steps.a.skipped else steps.a.data.id }}") == []
+    assert warned("${{ 1 if inputs.go else steps.a.data.id }}") == ["KP307"]
 
 
 def test_included_once(folder: Path) -> None:

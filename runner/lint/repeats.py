@@ -21,11 +21,12 @@ def doubled(visited: Visit, operation: Operation | None) -> Iterator[Finding]:
     if operation is None or visited.loop is None or visited.chosen:
         return
     if operation.effect is Effect.WRITES and not operation.repeatable and not operation.natural_key:
+        item = visited.step.get("as", "item")
         yield Finding(
             "KT012",
             f"{operation} in a loop: what it makes has no key to be found again by, so starting "
             "over doubles it",
             "list what is there first, and pass over it: when: ${{ not (steps.NAME.data | "
-            "where(name=item.name)) }}",
+            f"where(name={item}.name)) }}}}",
             (*visited.trail, "operation"),
         )

@@ -10,10 +10,11 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import nodes
+from jinja2 import Undefined, nodes
 from jinja2.runtime import Context, new_context
 
 from runner.templating.results import NO_ELSE
+from runner.templating.unknown import Unknown
 
 if TYPE_CHECKING:
     from runner.templating.sandbox import Sandbox
@@ -190,7 +191,19 @@ class Builder:
         return run
 
     def _filter(self, tree: nodes.Filter) -> Part:
-        return self._applied(tree, self._sandbox.call_filter, self._sandbox.filters)
+        applied = self._applied(tree, self._sandbox.call_filter, self._sandbox.filters)
+        if tree.name not in {"default", "d"}:
+            return applied
+        value = self.build(tree.node)  # type: ignore[arg-type]
+        only_missing = len(tree.args) == 1 and not (tree.kwargs or tree.dyn_args or tree.dyn_kwargs)
+
+        def run(names: Names) -> Any:
+            """What is there is taken without asking what would be in its place."""
+            there = value(names)
+            known = not isinstance(there, Undefined | Unknown)
+            return there if known and (only_missing or there) else applied(names)
+
+        return run
 
     def _test(self, tree: nodes.Test) -> Part:
         return self._applied(tree, self._sandbox.call_test, self._sandbox.tests)

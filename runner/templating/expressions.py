@@ -23,12 +23,14 @@ class Reference(NamedTuple):
 
     `keys` ends before the first part in brackets that is text or computed: what stands in
     brackets is looked up at run time and not checked beforehand. `guarded` is set where the
-    expression says itself what holds when the value is missing (`default`, `is defined`).
+    expression says itself what holds when the value is missing (`default`, `is defined`), and
+    `chosen` where an `if` in it asks about the same step: whether that was skipped, say.
     """
 
     root: str
     keys: tuple[str | int, ...] = ()
     guarded: bool = False
+    chosen: bool = False
 
     def __str__(self) -> str:
         text = self.root

@@ -14,6 +14,20 @@ def find_references(tree: nodes.Expr) -> list[Reference]:
     return references
 
 
+def _choose(node: nodes.CondExpr, found: list[Reference]) -> None:
+    """Note what both sides of an `if` refer to, with what it asks about."""
+    begin = len(found)
+    _walk(node.test, found, guarded=False)
+    asked = {(part.root, part.keys[:1]) for part in found[begin:]}
+    begin = len(found)
+    for part in (node.expr1, node.expr2):
+        if part is not None:
+            _walk(part, found, guarded=False)
+    for at in range(begin, len(found)):
+        if (found[at].root, found[at].keys[:1]) in asked:
+            found[at] = found[at]._replace(chosen=True)
+
+
 def _walk(node: nodes.Node, found: list[Reference], *, guarded: bool) -> None:
     chain = _chain(node)
     if chain is not None:
@@ -21,6 +35,9 @@ def _walk(node: nodes.Node, found: list[Reference], *, guarded: bool) -> None:
         found.append(Reference(root, keys, guarded))
         for part in inner:
             _walk(part, found, guarded=False)
+        return
+    if isinstance(node, nodes.CondExpr):
+        _choose(node, found)
         return
     if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name):
         for part in (*node.args, *node.kwargs):

@@ -152,7 +152,8 @@ class Names(NamedTuple):
         if found is not None:
             return found
         bare = len(reference.keys) < 2 or reference.keys[1] in {"skipped", "success"}
-        if not known.uncertain or bare or reference.guarded or name in self.guarded:
+        said = reference.guarded or reference.chosen or name in self.guarded
+        if not known.uncertain or bare or said:
             return None
         return Trouble(
             "KP307",

@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 
 import click
 
-from runner.model import Summary
-
 LATEST = "latest"
 MOST_DESTROYED = 20
 # The options that the next part of a run should have too, each with its default.
@@ -74,15 +72,12 @@ class Asked(NamedTuple):
         """Whether the live view is wanted: not where a report is written to the same terminal."""
         return self.live and not self.quiet and not (self.report == "-" and sys.stdout.isatty())
 
-    def to_go_on(self, playbook: str, run_id: str, summary: Summary) -> str:
+    def to_go_on(self, playbook: str, run_id: str) -> str:
         """The command that goes on with the run, as it would be typed."""
-        asked = self
-        if summary.would_destroy is not None:
-            asked = self._replace(max_destroy=summary.would_destroy)
         options = [
             word
             for option, (name, default) in _KEPT_TO_GO_ON.items()
-            if (value := getattr(asked, name)) != default and (option, value) != ("--inputs", "-")
+            if (value := getattr(self, name)) != default and (option, value) != ("--inputs", "-")
             for word in (option, str(value))
         ]
         options += ["--insecure"] if self.insecure else []

@@ -278,7 +278,7 @@ def _execute(
     console.summary(
         told,
         document=plan.document,
-        resume=asked.to_go_on(plan.file, run.id, summary) if run and go_on else "",
+        resume=asked.to_go_on(plan.file, run.id) if run and go_on else "",
         seconds=time.monotonic() - began,
         saved=[masker.text(name) for name in session.saved],
     )

@@ -9,7 +9,7 @@ from typing import Any
 from runner.execution.outside import StepError
 from runner.masking import is_sensitive
 from runner.model import Json
-from runner.planning import Condition
+from runner.planning import Condition, Step
 from runner.planning.times import seconds
 from runner.templating import Renderer, TemplateError, items_of, refuse_unknown
 
@@ -23,7 +23,8 @@ class At:
 
     `label` is the same for each iteration, `key` unlike any other's, `indexes` the iterations
     of the loops around it, the outermost first; `top` is the number of the playbook's step that
-    it is, or is in, and 0 below `finally`; `shown` says which item the innermost loop is at.
+    it is, or is in, and 0 below `finally`; `shown` says which item the innermost loop is at, and
+    `tolerated` whether the run goes on where it fails.
     """
 
     label: str = ""
@@ -31,17 +32,23 @@ class At:
     indexes: tuple[int, ...] = ()
     top: int = 0
     shown: str = ""
+    tolerated: bool = False
 
-    def step(self, own: str) -> At:
+    def step(self, own: str, *, tolerated: bool = False) -> At:
         """The place of a step below this one."""
-        if not self.label:
-            return At(own, own, self.indexes, self.top, self.shown)
-        return At(f"{self.label}.{own}", f"{self.key}.{own}", self.indexes, self.top, self.shown)
+        label, key = (f"{self.label}.{own}", f"{self.key}.{own}") if self.label else (own, own)
+        lenient = self.tolerated or tolerated
+        return At(label, key, self.indexes, self.top, self.shown, lenient)
+
+    def of(self, step: Step) -> At:
+        """The place of a step below this one, with what becomes of its failures."""
+        return self.step(step.label, tolerated=step.on_error == "continue")
 
     def item(self, index: int, item: Json) -> At:
         """The place of one iteration of this step, which is about that item."""
         key = f"{self.key}[{index}]"
-        return At(self.label, key, (*self.indexes, index), self.top, _in_a_word(item))
+        indexes = (*self.indexes, index)
+        return At(self.label, key, indexes, self.top, _in_a_word(item), self.tolerated)
 
     def items_from(self, first: int, count: int) -> list[str]:
         """The iterations from one on, as one entry; none where all `count` of them were begun."""

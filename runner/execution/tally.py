@@ -60,7 +60,7 @@ class Tally:
         # Calls that destroy: of earlier parts of the run, how many of those it has come to again,
         # and of this part.
         self._destroyed_before, self._come_to, self._destroyed = destroyed, 0, 0
-        self._failed_at = sys.maxsize + 1
+        self._failed_at = True, sys.maxsize + 1
         self._under_way: dict[str, tuple[At, Call, dict[str, Json]]] = {}
         # Set once the run was broken off: what threads still do is no part of it any more.
         self.is_over = False
@@ -102,10 +102,11 @@ class Tally:
             total = before + self._destroyed + count
             if most is not None and total > most:
                 self.summary.would_destroy = total
+                says = f"this run would destroy {total}, and may destroy {most}"
+                if not only_ask:  # how many there are still to come is not known
+                    says = f"this run has destroyed {most}, all that it may, and would go on"
                 raise StepError(
-                    "max_destroy",
-                    f"this run would destroy {total}, and may destroy {most}",
-                    "if that is meant, allow it with --max-destroy",
+                    "max_destroy", says, "if that is meant, allow more with --max-destroy"
                 )
             if not only_ask:
                 self._destroyed += count
@@ -136,6 +137,8 @@ class Tally:
     def _finish(self, at: At, work: Work, envelope: dict[str, Json], digest: str = "") -> None:
         self._seq += 1
         envelope["seq"] = self._seq
+        if at.tolerated and envelope["success"] is False and _may_pass(envelope):
+            envelope["tolerated"] = True
         self._count(at, work, envelope)
         self._emit(Finished(at.key, envelope, digest=digest, top=at.top))
 
@@ -184,10 +187,16 @@ class Tally:
             summary.changed += 1
             if len(summary.written) < MAX_NAMED:
                 summary.written.append(describe(at, work, envelope, self._home))
-        # Of steps that overlap the first in the playbook, whichever of them was faster.
-        place = at.top or sys.maxsize
+        # Of steps that overlap the first in the playbook, whichever of them was faster; before all
+        # that the run was to pass over.
+        place = "tolerated" in envelope, at.top or sys.maxsize
         if not envelope["success"] and place < self._failed_at:
             summary.first_failure, self._failed_at = envelope, place
+
+
+def _may_pass(envelope: Mapping[str, Any]) -> bool:
+    """Whether a failure can be passed over: not that the run was stopped, or destroys too much."""
+    return not was_stopped(envelope) and (envelope["error"] or {}).get("type") != "max_destroy"
 
 
 def _has_changed(work: Work, envelope: Mapping[str, Any]) -> bool:

@@ -80,6 +80,11 @@ class Call(NamedTuple):
         return request if isinstance(request, dict) else {}
 
     @property
+    def tolerated(self) -> bool:
+        """Whether the run was to pass over its failure."""
+        return self.envelope.get("tolerated") is True
+
+    @property
     def held(self) -> bool:
         """Whether a dry run held it back: `request` is what it would send."""
         return self.message.startswith(DRY_RUN) and bool(self.request)
@@ -165,7 +170,8 @@ class Calls:
 class Totals:
     """What the calls seen so far come to, in memory that does not grow with them.
 
-    `began` and `ended` are in seconds since 1970; `first` is the first failure or doubt.
+    `began` and `ended` are in seconds since 1970; `first` is the first failure or doubt, of those
+    that the run was not to pass over where there is one.
     """
 
     runs: list[str] = field(default_factory=list)
@@ -194,7 +200,9 @@ class Totals:
             end = call.started + call.duration / 1000
             self.began = call.started if self.began is None else min(self.began, call.started)
             self.ended = end if self.ended is None else max(self.ended, end)
-        if self.first is None and call.outcome in {FAILED, UNKNOWN}:
+        if call.outcome in {FAILED, UNKNOWN} and (
+            self.first is None or (self.first.tolerated and not call.tolerated)
+        ):
             self.first = call
 
     @property

@@ -63,7 +63,10 @@ class Console:
     def _finished(self, event: Finished) -> None:
         outcome = outcome_of(event.envelope)
         if outcome in {"failed", "unknown"}:
-            self._first_failure = self._first_failure or event
+            known = self._first_failure
+            # What the run was to pass over is not what ended it.
+            if known is None or (_is_tolerated(known) and not _is_tolerated(event)):
+                self._first_failure = event
         elif self._quiet:
             return
         self._say(self._head(event, outcome))
@@ -127,3 +130,7 @@ class Console:
         told = Closing(summary, self._paint)
         for line in told.lines(self._first_failure, document, resume, seconds, saved):
             self._say(line)
+
+
+def _is_tolerated(event: Finished) -> bool:
+    return "tolerated" in event.envelope

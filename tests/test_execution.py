@@ -1056,3 +1056,56 @@ def test_memory_stays_flat(folder: Path) -> None:
     few, many = _peak(folder, 1_000), _peak(folder, 10_000)
     # Three bytes an item are allowed for the allocator; one object kept would be fifty and more.
     assert many < few * 1.3 + 27_000
+
+
+GUARD = """
+version: 1
+inputs: {most: {type: integer, default: 2}}
+steps:
+  - {name: all, resource: offer, operation: getAll}
+  - name: guard
+    on_error: %s
+    set: {ids: "${{ steps.all.data | pluck('id') }}"}
+    expect: ["${{ values.ids | length <= inputs.most }}", "${{ values.ids != [] }}"]
+  - {name: after, for_each: "${{ steps.guard.values.ids | default([]) }}", resource: offer,
+     operation: update, id: "${{ item }}", body: {notes: x}}
+"""
+
+
+@pytest.mark.parametrize(("offers", "said"), [
+    (1, ""), (2, ""), (3, "values.ids | length <= inputs.most is false (line 9): the left side is 3"),
+    (0, "values.ids != [] is false"),
+])  # fmt: skip
+@pytest.mark.parametrize("dry", [False, True])
+def test_a_set_that_guards(
+    run_playbook: Run, start: Start, offers: int, said: str, dry: bool
+) -> None:
+    """Where computed values are not what is expected, nothing that comes after is sent."""
+    seed = {"offers": [{"id": n + 1, "name": f"O{n}"} for n in range(offers)]}
+    ran = run_playbook(GUARD % "stop", tracker=start(seed=seed), dry=dry)
+    (guard,) = [e for e in ran.envelopes if e["step"] == "guard"] or [None]
+    assert (guard is not None) is bool(said)
+    if guard is not None:
+        assert guard["error"]["type"] == "expectation"
+        assert said in guard["error"]["message"]
+        assert ran.calls == ["GET /offers"]
+        assert ran.summary.missed == ["after"]
+    elif not dry:
+        assert len(ran.calls) == 1 + offers
+
+
+def test_a_guard_that_is_passed_over(run_playbook: Run, start: Start) -> None:
+    """A failure that the run passes over says so, and is not the first where another ended it."""
+    text = GUARD % "continue" + "  - {name: bad, resource: offer, operation: get, id: 99}\n"
+    ran = run_playbook(text, tracker=start(seed={"offers": []}))
+    assert [(e["step"], e.get("tolerated")) for e in ran.envelopes if not e["success"]] == [
+        ("guard", True), ("bad", None),
+    ]  # fmt: skip
+    assert ran.summary.first_failure is not None
+    assert ran.summary.first_failure["step"] == "bad"
+    inside = (
+        text.replace("  - {name: bad", "  - on_error: continue\n    steps: [{name: bad") + "]\n"
+    )
+    inside = inside.replace("id: 99}\n]", "id: 99}]")
+    ran = run_playbook(inside, tracker=start(seed={"offers": []}))
+    assert [e.get("tolerated") for e in ran.envelopes if not e["success"]] == [True, True]

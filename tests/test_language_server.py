@@ -271,7 +271,7 @@ def test_keys_follow_the_kind(editor: Editor) -> None:
     ):
         offered = set(editor.completions(step(own, "|")))
         assert more in offered
-        assert not {"resource", "operation", "expect"} & offered
+        assert not {"resource", "operation", "until"} & offered
 
 
 def test_resources(editor: Editor) -> None:

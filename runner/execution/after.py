@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runner.errors import RunnerError
@@ -23,17 +23,20 @@ class After:
         """Hold the answer against what the step expects."""
         if not call.expect:
             return
-        mine = {**scope, **answer(envelope)}
         try:
-            failed = [condition for condition in call.expect if not holds(condition, mine)]
+            said = self.all_false(call.expect, {**scope, **answer(envelope)})
         except StepError as error:
             fail_call(envelope, "expectation", error.failure.message, error.failure.hint)
             return
-        if failed:
-            said = "; ".join(self.false(condition, mine) for condition in failed)
+        if said:
             reads = call.operation.effect is Effect.READS
             hint = "" if reads else "the call itself succeeded: what it did is done"
             fail_call(envelope, "expectation", said, hint)
+
+    def all_false(self, conditions: Sequence[Condition], scope: Mapping[str, Any]) -> str:
+        """The conditions that are false, each in words. Raises StepError."""
+        failed = [condition for condition in conditions if not holds(condition, scope)]
+        return "; ".join(self.false(condition, scope) for condition in failed)
 
     def false(self, condition: Condition, scope: Mapping[str, Any]) -> str:
         """That a condition is false, with both of its sides."""

@@ -25,7 +25,7 @@ from runner.model import (
     Retrying,
     Verdict,
 )
-from runner.planning import Call
+from runner.planning import Call, SetValues
 from runner.retries import delay, is_worth_repeating
 from runner.templating import Templates
 
@@ -93,6 +93,19 @@ class Caller:
                 again = self._send(call, at.key, reach, request, envelope)
         self._judge_after(call, scope, envelope, again)
         return digest, False
+
+    def set(self, work: SetValues, scope: Scope, values: Json) -> None:
+        """Hold computed values against what is expected, and save them. Raises StepError."""
+        mine, summary = {**scope, "values": values}, self._tally.summary
+        # In a dry run they may be what they are before a call that was held back.
+        if work.expect and not (summary.held or summary.held_reads or summary.unsaved):
+            said = self._after.all_false(work.expect, mine)
+            if said:
+                raise StepError("expectation", said)
+        if work.save is not None and self._outside.dry:
+            summary.unsaved = True
+        elif work.save is not None:
+            save_value(self._outside, work.save, mine, values)
 
     def _judge_after(
         self,

@@ -7,7 +7,6 @@ from typing import assert_never
 
 from runner import inputs
 from runner.errors import RunnerError
-from runner.execution.after import save_value
 from runner.execution.calls import Caller
 from runner.execution.dry import Dry, inherited, value_of_doubtful, value_of_held, why_held
 from runner.execution.envelopes import Value, blank, fail, outcome, why
@@ -150,7 +149,7 @@ class _Playbook:
                 self._tally.summary.interrupted = True
                 outcomes.add(None)
                 break
-            value = self._step(step, scope, outer.step(step.label))
+            value = self._step(step, scope, outer.of(step))
             if step.name and self._plan.keeps(step.name):
                 scope["steps"][step.name] = value
             outcomes.add(value["success"])
@@ -171,7 +170,7 @@ class _Playbook:
                 return False
             begun.add(number)
             step = steps[number]
-            at = At(top=number + 1).step(step.label)
+            at = At(top=number + 1).of(step)
             self._tally.emit(StepStarted(at.key, step.label, number + 1, len(steps)))
             value = self._step(step, self._scope, at)
             self._tally.emit(StepFinished(at.key, number + 1))
@@ -302,11 +301,7 @@ class _Playbook:
 
     def _set(self, work: SetValues, scope: Scope) -> Value:
         values = self._dry.value(work.values, scope, "set")
-        if work.save is not None and self._outside.dry:
-            self._tally.summary.unsaved = True
-        elif work.save is not None:
-            mine = {**scope, "values": values}
-            save_value(self._outside, work.save, mine, values)
+        self._caller.set(work, scope, values)
         return {"values": values, **outcome(True)}
 
     def _block(self, step: Step, block: Block, scope: Scope, at: At) -> Value:

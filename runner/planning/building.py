@@ -134,7 +134,8 @@ class _Builder:
         if kind == "include":
             return self._include(step)
         if kind == "set":
-            return SetValues(self._compile(step["set"]), self._save(step))
+            values = self._compile(step["set"])
+            return SetValues(values, self._expect(step, trail), self._save(step))
         return self._call(step, trail)
 
     def _loop(self, step: Map) -> Loop:

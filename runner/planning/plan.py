@@ -81,6 +81,7 @@ class SetValues(NamedTuple):
     """Values computed without a call."""
 
     values: Renderer
+    expect: tuple[Condition, ...]
     save: Save | None
 
 

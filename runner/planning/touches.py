@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from runner.catalogue import Catalogue, Operation
 from runner.model import Effect, Json
 from runner.planning.kinship import Kinship, all_referred
-from runner.planning.plan import Block, Call, Include, Plan, Step
+from runner.planning.plan import Block, Call, Include, Plan, SetValues, Step
 from runner.playbook import Document, Map
 from runner.templating import Reference, TemplateError, Templates, has_expression, split_text
 from runner.templating.text import OPEN, UnclosedError, is_whole
@@ -81,7 +81,7 @@ def _facts(step: Step, names: frozenset[str], touches: frozenset[Touch]) -> Fact
     return Facts(
         names,
         touches,
-        guards=old and _guards(step),
+        guards=_guards(step) and (old or isinstance(step.work, SetValues)),
         writes=bool(effects - {Effect.READS}),
         destroys=Effect.DESTROYS in effects,
     )
@@ -116,6 +116,8 @@ def _guards(step: Step) -> bool:
     if isinstance(work, Call):
         asks = bool(work.expect) or work.until is not None
         return asks and work.operation.effect is Effect.READS
+    if isinstance(work, SetValues):
+        return bool(work.expect)
     if isinstance(work, Block):
         return any(map(_guards, work.steps))
     return isinstance(work, Include) and any(map(_guards, work.plan.steps))

@@ -281,12 +281,7 @@ class CallChecker:
         if not step.keys() & {"expect", "until", "save"}:
             return
         mine = names.with_roots(self._rules.answer(operation))
-        expected = step.get("expect", [])
-        if isinstance(expected, list):
-            for index, condition in enumerate(expected):
-                self._notes.condition(condition, (*trail, "expect", index), mine)
-        else:
-            self._notes.condition(expected, (*trail, "expect"), mine)
+        self._notes.conditions(step.get("expect", []), (*trail, "expect"), mine)
         if "until" in step:
             self._notes.condition(step["until"], (*trail, "until"), mine)
             if operation is not None and not operation.repeatable:

@@ -162,6 +162,14 @@ class Notes:
                 or (problem.place.file, problem.place.line, problem.place.column) not in self._texts
             ]  # fmt: skip
 
+    def conditions(self, value: Json, path: Trail, names: Names) -> None:
+        """Check one condition, or a list of them."""
+        if isinstance(value, list):
+            for index, part in enumerate(value):
+                self.condition(part, (*path, index), names)
+        else:
+            self.condition(value, path, names)
+
     def condition(self, value: Json, path: Trail, names: Names) -> Sequence[Reference]:
         """Check a condition, which must be one expression; give what it refers to."""
         if not isinstance(value, str):

@@ -244,7 +244,7 @@ class StepChecker:
         self._notes.expressions(values, (*trail, "set"), names)
         if not isinstance(values, Map):
             return {}
-        if not isinstance(step.get("name"), str) and "save" not in step:
+        if not isinstance(step.get("name"), str) and not step.keys() & {"save", "expect"}:
             self._notes.add(
                 "KP203",
                 "a set without a name is lost",
@@ -253,7 +253,9 @@ class StepChecker:
                 key=True,
             )
         mine = closed({name: {} for name in values})
-        check_save(step, trail, self._rules, self._notes, names.with_roots({"values": mine}), None)
+        known = names.with_roots({"values": mine})
+        self._notes.conditions(step.get("expect", []), (*trail, "expect"), known)
+        check_save(step, trail, self._rules, self._notes, known, None)
         return closed({"values": mine, "success": {}, "skipped": {}})
 
 

@@ -366,3 +366,23 @@ def test_nothing_breaks_the_checks(folder: Path) -> None:
         planned += 1
     assert planned > 50
     assert refused > 500
+
+
+def test_bodies_of_included_playbooks_lie_where_other_files_do(folder: Path) -> None:
+    """One rule for all files: below the folder of the playbook that was started."""
+    (folder / "parts").mkdir()
+    (folder / "bodies").mkdir()
+    (folder / "bodies/o.json").write_text('{"name": "x"}')
+    part = "{resource: offer, operation: create, body_file: ../bodies/o.json}"
+    (folder / "parts/p.yaml").write_text(steps(part))
+    assert problems_of(folder, steps("{include: parts/p.yaml}")) == []
+    (folder / "bodies/o.json").write_text('{"nmae": "x"}')
+    assert errors_of(folder, steps("{include: parts/p.yaml}")) != []
+
+
+def test_a_file_outside_is_told_beforehand(folder: Path) -> None:
+    """It cannot be read whether it is there or not."""
+    (folder.parent / "outside.txt").write_text("x")
+    text = steps("{name: a, set: {x: \"${{ file('../outside.txt') }}\"}}")
+    (problem,) = problems_of(folder, text)
+    assert (problem.code, "lies outside" in problem.message) == ("KP214", True)

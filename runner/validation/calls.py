@@ -258,7 +258,7 @@ class CallChecker:
         folder = self._notes.document.folder
         if folder is None:
             return
-        trouble = file_trouble(folder, name)
+        trouble = file_trouble(folder, name, self._notes.written.root)
         if trouble:
             self._notes.add("KP214", trouble[0], trouble[1], path=path)
             return

@@ -116,10 +116,13 @@ def is_silenced(problem: Problem) -> bool:
     return may and problem.code in silenced(problem.line)
 
 
-def read_body(document: Document, name: str) -> Document | None:
-    """The file of a body that a step names; `None` where it cannot be had, which is noted apart."""
+def read_body(document: Document, name: str, root: Path | None = None) -> Document | None:
+    """The file of a body that a step names; `None` where it cannot be had, which is noted apart.
+
+    It must lie below `root`, which is the document's own folder where nothing is said.
+    """
     folder = document.folder
-    if folder is None or OPEN in name or file_trouble(folder, name):
+    if folder is None or OPEN in name or file_trouble(folder, name, root):
         return None
     try:
         return read(folder / name, document.beside(name))
@@ -165,7 +168,8 @@ class _Playbook:
             self.steps.check(data["finally"], ("finally",), last)
         self.notes.expressions(data.get("outputs"), ("outputs",), names)
         self.notes.settle()
-        bodies = cache(lambda name: read_body(self.document, name))
+        root = self.notes.written.root
+        bodies = cache(lambda name: read_body(self.document, name, root))
         self.document.problems += self.rules.linter.check(self.document, bodies)
 
     def _note_no_playbook(self, data: Json) -> None:

@@ -55,6 +55,11 @@ class Written:
             rules.written[chain[-1]] = self
 
     @property
+    def root(self) -> Path | None:
+        """Below which all files must lie: the folder of the playbook that was started."""
+        return self._chain[0].parent if self._chain else self._document.folder
+
+    @property
     def is_last_chance(self) -> bool:
         """Whether what is not there now will not come to be, but by the run itself.
 

@@ -268,7 +268,7 @@ class Notes:
             before = segment.text[: found.start()]
             if before.count("'") % 2 or before.count('"') % 2:
                 continue  # it stands in a text, and calls nothing
-            trouble = file_trouble(folder, found[2], Path(folder.anchor))
+            trouble = file_trouble(folder, found[2], self.written.root)
             if trouble and not self.written.may_hold(found[2]):
                 at = self._spot(path, text, segment.offset) + len(OPEN) + found.start(2)
                 severity = Severity.ERROR if error else Severity.WARNING

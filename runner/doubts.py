@@ -48,8 +48,14 @@ def question(doubt: Doubt) -> str:
     """A line about a call of which somebody must say what became of it."""
     request = doubt.request
     body = request.get("body")
+    if isinstance(body, Mapping):  # what tells one from another comes first, since the rest is cut
+        body = {name: body[name] for name in sorted(body, key=_tells, reverse=True)}
     about = f" with {json.dumps(body, ensure_ascii=False)[:200]}" if body else ""
     return f"  {doubt.key}: {doubt.call}, {request['method']} {request['url']}{about}"
+
+
+def _tells(field: str) -> bool:
+    return field in {"name", "alias", "login"} or field.endswith("_id")
 
 
 def made_by_others(doubt: Doubt, history: History, settled: Mapping[str, Json]) -> set[str]:

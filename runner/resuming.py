@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from runner.answers import judge
+from runner.asking import ask
 from runner.catalogue import Catalogue, Operation
 from runner.changes import same
 from runner.doubts import made_by_others, natural_key, question, show, spread
@@ -160,9 +161,8 @@ class Memory(Past):
         if MASK in json.dumps([sent["url"], sent["body"]]):
             raise _lost(key)
         reach = self._find(was["tracker"])
-        return self._judged(
-            operation, reach.send(Request(sent["method"], sent["url"], sent["body"]))
-        )
+        request = Request(sent["method"], sent["url"], sent["body"], changes=False)
+        return self._judged(operation, ask(operation, reach, request))
 
     # -- what is in doubt -----------------------------------------------------------------------
 
@@ -259,7 +259,8 @@ class Memory(Past):
     ) -> Json:
         reach = self._find(tracker or None)
         path = build_path(operation, entity, params)
-        return self._judged(operation, reach.send(Request(operation.method, reach.api + path)))
+        request = Request(operation.method, reach.api + path, changes=False)
+        return self._judged(operation, ask(operation, reach, request))
 
     def _judged(self, operation: Operation, outcome: Reply | Fault) -> Json:
         verdict = judge(operation, outcome)

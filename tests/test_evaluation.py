@@ -49,9 +49,19 @@ class _AsFilters(NodeTransformer):
         return node
 
 
+class _Compiling(Sandbox):
+    """As it must be for Jinja2's compiler to compute what the language does."""
+
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:  # noqa: ARG002
+        return self.compute(operator, left, right)
+
+
 def compiled(source: str) -> Any:
     """What Jinja2 makes of the source, or the words for why it cannot."""
-    sandbox = Sandbox(FUNCTIONS)
+    sandbox = _Compiling(FUNCTIONS)
+    sandbox.optimized = False  # it would run filters while parsing, outside any budget
     sandbox.filters |= {
         "_concat": sandbox.concat_texts,
         "_looked": sandbox.look,

@@ -21,7 +21,7 @@ RANKS = (
     ("shapes", "wire", "spots", "changes"),
     ("lint",),
     ("inputs", "answers", "retries", "journal", "validation", "editor_schema"),
-    ("saving", "transport", "doubts"),
+    ("saving", "transport", "doubts", "asking"),
     ("planning",),
     ("execution", "report", "exporters", "preflight", "doctor", "passing"),
     ("runs",),

@@ -1514,3 +1514,28 @@ def test_what_the_next_part_needs_is_in_the_command(
     it.write(THREE.replace("steps:", "inputs: {n: {type: integer, default: 1}}\nsteps:"))
     it.tracker.fault(BROKEN)
     assert " ".join(option) in it.run(*option).err.splitlines()[-1]
+
+
+def test_what_is_asked_to_settle_a_doubt_is_asked_again(place: Make) -> None:
+    """Trouble that passes keeps no run from going on: it is a question, and does no harm."""
+    it = place()
+    it.first(THREE, 5, Fault("reset_after", match="/groups"))
+    it.tracker.fault(Fault("status", match="GET .*/groups", status=503, times=2))
+    assert it.resume().code == 0
+    assert it.new_calls()[:3] == ["GET /groups"] * 3
+
+
+def test_a_question_shows_first_what_tells_one_from_another(place: Make) -> None:
+    """Of a long body the names and what it belongs to."""
+    it = place()
+    _flow_lost(it)
+    line = next(line for line in it.resume().err.splitlines() if "per[1].flow" in line)
+    assert line.index('"campaign_id"') < line.index('"type"')
+
+
+def test_stdout_is_no_file(place: Make) -> None:
+    """`-` may be the name of a folder, too."""
+    it = place(OFFERS)
+    (it.folder / "-").mkdir()
+    it.write(HEAD + "steps: [{resource: offer, operation: getAll}]\n")
+    assert it.run("--junit", "-").out.startswith("<?xml")

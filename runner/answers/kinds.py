@@ -1,4 +1,4 @@
-"""The closed set of `error.type` in envelopes; an interface, so names are added, never changed."""
+"""What may come of a call, of the `error.type` of envelopes: names are added, never changed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class FailureType(StrEnum):
-    """Why a step failed, or is in doubt."""
+    """Why a call failed that was sent, or is in doubt."""
 
     # The tracker answered, and refused.
     UNAUTHORIZED = "unauthorized"  # 401: no such key
@@ -38,7 +38,3 @@ class FailureType(StrEnum):
     CONNECTION_LOST = "connection_lost"
     PROTOCOL = "protocol"
     TOO_LARGE = "too_large"
-
-    # The playbook's own: an `expect` that is false, an expression that cannot be evaluated.
-    EXPECTATION = "expectation"
-    TEMPLATE = "template"

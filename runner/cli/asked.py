@@ -65,7 +65,7 @@ class Asked(NamedTuple):
     def files(self) -> list[str]:
         """The files that are written at the end, once all has been sent."""
         outputs = [self.outputs] if self.outputs and self.outputs != "-" else []
-        return [*self.forms.values(), *outputs]
+        return [*(name for name in self.forms.values() if name != "-"), *outputs]
 
     @property
     def is_watched(self) -> bool:

@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 )
 @click.option("--inputs", "inputs_file", metavar="FILE", help="A YAML or JSON file of inputs.")
 @click.option("--report", metavar="FILE|-", help="Write the envelopes here, as JSONL.")
-@click.option("--html", metavar="FILE", help="Write the report as a page, too.")
-@click.option("--junit", metavar="FILE", help="Write the report as JUnit XML, too.")
-@click.option("--markdown", metavar="FILE", help="Write the report as Markdown, too.")
+@click.option("--html", metavar="FILE|-", help="Write the report as a page, too.")
+@click.option("--junit", metavar="FILE|-", help="Write the report as JUnit XML, too.")
+@click.option("--markdown", metavar="FILE|-", help="Write the report as Markdown, too.")
 @click.option(
     "--outputs", metavar="FILE|-", help="Write what the playbook gives back here, as JSON."
 )

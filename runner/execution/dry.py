@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import TypeGuard
 
 from runner.answers import judge
+from runner.asking import ask
 from runner.catalogue import Operation
 from runner.execution.envelopes import Value, condition_of
 from runner.execution.loops import checked_items, workers_of
@@ -149,7 +150,8 @@ class Dry:
     def _now(self, reads: Operation, request: Request, reach: Reach) -> Json:
         """What the fields that a call would change hold now; null where that cannot be read."""
         self._outside.pacer.wait(self._outside.stopping)
-        verdict = judge(reads, reach.send(Request(reads.method, request.url, changes=False)))
+        asked = Request(reads.method, request.url, changes=False)
+        verdict = judge(reads, ask(reads, reach, asked, sleep=self._outside.clock.sleep))
         if not (isinstance(verdict.data, Mapping) and isinstance(request.body, Mapping)):
             return None
         return {name: verdict.data[name] for name in request.body if name in verdict.data}

@@ -16,6 +16,7 @@ from runner.planning.kinship import Kinship, all_referred
 from runner.planning.plan import Block, Call, Include, Plan, SetValues, Step
 from runner.playbook import Document, Map
 from runner.templating import Reference, TemplateError, Templates, has_expression, split_text
+from runner.templating.expressions import reads_files
 from runner.templating.text import OPEN, UnclosedError, is_whole
 from runner.validation.checker import read_body
 
@@ -191,7 +192,7 @@ class _Reader:
             to = save.get("to") if isinstance(save, Map) else save
             yield Touch("", FILES, self._entity(to, FILES), Mode.WRITES)
         own = {key: part for key, part in raw.items() if key != "steps"}
-        if "body_file" in raw or any(_READS_FILES.search(source) for source in _sources(own)):
+        if "body_file" in raw or any(map(reads_files, _sources(own))):
             yield Touch("", FILES, SOME, Mode.READS)
 
     def _tracker_of(self, raw: Map, *, default: bool = True) -> str:
@@ -298,7 +299,6 @@ class _Reader:
 SOME_VALUE = "${{ steps }}"
 _LASTING = frozenset({"inputs", "vars", "run", "tracker"})
 _MADE = re.compile(r"steps\.(\w+)\.data\.id", re.ASCII)
-_READS_FILES = re.compile(r"\b(?:base64file|csv|file|json_file)\s*\(")
 
 
 def _body_files(value: Json) -> Iterator[str]:

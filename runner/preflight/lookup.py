@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from runner.answers import FailureType, judge
+from runner.asking import ask
 from runner.catalogue import Operation
 from runner.errors import TrackerError
 from runner.masking import Masker
@@ -160,7 +161,8 @@ class Lookup:
             path = build_path(operation, entity, params)
         except PathError as trouble:
             raise AssertionError(f"{operation}: {trouble}") from trouble
-        verdict = judge(operation, reach.send(Request(operation.method, reach.api + path)))
+        request = Request(operation.method, reach.api + path, changes=False)
+        verdict = judge(operation, ask(operation, reach, request))
         error = verdict.error
         if error is not None and (error.status is None or error.type in _HOPELESS):
             hide = self._reaches.masker.text

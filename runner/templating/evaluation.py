@@ -142,8 +142,8 @@ class Builder:
 
     def _arithmetic(self, tree: nodes.BinExpr) -> Part:
         left, right = self.build(tree.left), self.build(tree.right)
-        sign, work = tree.operator, self._sandbox.call_binop
-        return lambda names: work(names, sign, left(names), right(names))
+        sign, work = tree.operator, self._sandbox.compute
+        return lambda names: work(sign, left(names), right(names))
 
     def _concat(self, tree: nodes.Concat) -> Part:
         parts, join = self._all(tree.nodes), self._sandbox.concat_texts

@@ -73,6 +73,11 @@ _GIVEN = frozenset({"inputs", "vars", "run", "tracker"})
 _READS = re.compile(r"\b(?:base64file|csv|file|json_file)\s*\(")
 
 
+def reads_files(source: str) -> bool:
+    """Whether an expression calls what reads a file."""
+    return _READS.search(source) is not None
+
+
 class Lenience(NamedTuple):
     """Which expressions that cannot be evaluated are no mistake, but not known.
 
@@ -86,7 +91,7 @@ class Lenience(NamedTuple):
 
     def hides(self, expression: Expression) -> bool:
         """Whether the expression is not known, whatever it gives."""
-        return self.files and _READS.search(expression.source) is not None
+        return self.files and reads_files(expression.source)
 
     def excuses(self, expression: Expression) -> bool:
         """Whether it is no mistake that the expression cannot be evaluated."""

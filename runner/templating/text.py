@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 OPEN = "${{"
-ESCAPED = "$${{"
 
 
 class Segment(NamedTuple):

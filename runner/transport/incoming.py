@@ -21,7 +21,7 @@ _TOO_LONG = f"more than {_LONGEST_HEADERS} bytes of headers"
 class Incoming:
     """An answer on its way.
 
-    `read_head` comes first and sets `status`, `reason` and `headers`, then `body` gives the body.
+    `read_head` comes first and sets `status` and `headers`, then `body` gives the body.
     Both raise httpx's RemoteProtocolError for what is not HTTP or stops early, and the
     exceptions of the source as they are. `extensions` are those of a request of httpx's; `arrived`,
     among them, is called whenever something has.
@@ -41,7 +41,6 @@ class Incoming:
         self._size = self._beside = 0
         self._refused = self._trouble = ""
         self.status = 0
-        self.reason = ""
         self.headers: list[tuple[bytes, bytes]] = []
 
     @property
@@ -120,10 +119,6 @@ class Incoming:
         if self._whole:
             self._stays = False
 
-    def on_status(self, part: bytes) -> None:
-        """What the server says the status means, or a part of it."""
-        self.reason += part.decode("latin-1")
-
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer after the body, which nobody wants."""
         if self._head:
@@ -167,4 +162,4 @@ class Incoming:
             self._stays = not self._whole and self._parser.should_keep_alive()
             self._whole = True
         else:
-            self.headers, self.reason, self._framed = [], "", False
+            self.headers, self._framed = [], False

@@ -278,7 +278,8 @@ class _UnderWay:
             return len(line)
         self._length += len(line)
         if self._length > _LONGEST_HEADERS:
-            self.trouble = GarbledError("its headers are longer than 100 KiB")
+            most = f"{_LONGEST_HEADERS // 1024} KiB"
+            self.trouble = GarbledError(f"its headers are longer than {most}")
             return 0
         text = line.decode("latin-1").rstrip("\r\n")
         if line.startswith(b"HTTP/"):

@@ -103,7 +103,7 @@ class Tally:
             if most is not None and total > most:
                 self.summary.would_destroy = total
                 says = f"this run would destroy {total}, and may destroy {most}"
-                if not only_ask:  # how many there are still to come is not known
+                if not (only_ask or self.summary.dry):  # how many are still to come is not known
                     says = f"this run has destroyed {most}, all that it may, and would go on"
                 raise StepError(
                     "max_destroy", says, "if that is meant, allow more with --max-destroy"

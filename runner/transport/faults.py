@@ -22,7 +22,7 @@ class _Rule(NamedTuple):
 
 
 _SLOW = "raise `timeout:`, or see whether the tracker is overloaded"
-_LOST = "the tracker, or a gateway before it, hung up; try again, and look at its error log"
+_LOST = "the tracker, or a gateway before it, hung up: its error log may say why"
 _ADDRESS = "check the tracker's address"
 _BUG = "please report this as a bug"
 

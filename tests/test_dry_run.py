@@ -668,3 +668,31 @@ def test_too_many_that_destroy(dry: Callable[..., Any]) -> None:
     said = dry("--max-destroy=0")
     assert said.code != 0
     assert "may destroy 0" in said.err
+
+
+@pytest.mark.parametrize(("items", "certain"), [
+    ("[{n: '5'}, {n: x}]", True),
+    ("\"${{ inputs.rows }}\"", True),
+    ("\"${{ steps.made.data.rows | default(inputs.rows) }}\"", False),
+])  # fmt: skip
+def test_what_is_wrong_whatever_was_answered_is_an_error(
+    run_playbook: Run, items: str, certain: bool
+) -> None:
+    """The items of a loop that no answer had a part in are what they will be."""
+    text = f"""
+version: 1
+inputs: {{rows: {{type: array, default: [{{n: '5'}}, {{n: x}}]}}}}
+steps:
+  - {{name: made, resource: group, operation: create, body: {{name: A, type: offers}}}}
+  - name: each
+    for_each: {items}
+    as: outer
+    steps:
+      - for_each: ["${{{{ outer.n }}}}"]
+        resource: offer
+        operation: create
+        body: {{name: "n${{{{ index }}}}", payout_value: "${{{{ outer.n | float }}}}"}}
+"""
+    ran = run_playbook(text, dry=True)
+    failed = [e for e in ran.envelopes if e["success"] is False]
+    assert [e["error"]["type"] for e in failed] == (["template"] if certain else [])

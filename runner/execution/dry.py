@@ -25,8 +25,10 @@ from runner.templating import (
     Unknown,
     UnknownError,
     first_unknown,
+    roots_of,
     told,
 )
+from runner.templating.expressions import GIVEN
 from runner.wire import PathError, build_path
 
 # Where a scope keeps why what is held back may not be made in the end, or be made several times.
@@ -70,6 +72,14 @@ class Dry:
         items = self.value(loop.items, scope, "for_each")
         return items if isinstance(items, Unknown) else checked_items(items)
 
+    def given(self, loop: Loop, scope: Scope) -> Scope:
+        """What the items of a loop know of themselves, where no answer had a part in them."""
+        known = GIVEN | scope.get("_given", frozenset())
+        roots = roots_of(loop.items)
+        if not self.on or roots is None or not roots <= known:
+            return {}
+        return {"_given": known | {loop.name, "index"}}
+
     def workers(self, loop: Loop, scope: Scope) -> int:
         """How many items at a time; nothing overlaps in a dry run. Raises StepError."""
         return 1 if self.on else workers_of(loop, scope)
@@ -84,7 +94,7 @@ class Dry:
         except UnknownError:
             return None
         except StepError as error:
-            if expression is None or not self._lenience.excuses(expression):
+            if expression is None or not self._lenience.excuses(expression, scope):
                 raise
             if not isinstance(error.__cause__, TemplateError):
                 raise

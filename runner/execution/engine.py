@@ -221,6 +221,7 @@ class _Playbook:
         kept = self._plan.keeps_whole(step.name)
         results: list[Value | None] = [None] * len(items) if kept else []
         outcomes: set[bool | None] = set()
+        more = self._dry.given(step.loop, scope) if step.loop else {}
         reached = -1
 
         def work(index: int) -> bool:
@@ -230,7 +231,7 @@ class _Playbook:
                 outcomes.add(None)
                 return False
             reached = max(reached, index)
-            inner = {**scope, name: items[index], "index": index}
+            inner = {**scope, **more, name: items[index], "index": index}
             value = self._once(step, inner, at.item(index, items[index]))
             self._tally.emit(ItemFinished(at.key))
             if kept:

@@ -7,6 +7,7 @@ from runner.templating.rendering import (
     as_text,
     compile_value,
     items_of,
+    roots_of,
 )
 from runner.templating.rows import Rows
 from runner.templating.templates import Templates
@@ -30,6 +31,7 @@ __all__ = [
     "has_expression",
     "items_of",
     "refuse_unknown",
+    "roots_of",
     "split_text",
     "told",
 ]

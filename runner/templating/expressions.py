@@ -69,7 +69,7 @@ class Expression:
 
 
 # What is there before a playbook's first step.
-_GIVEN = frozenset({"inputs", "vars", "run", "tracker"})
+GIVEN = frozenset({"inputs", "vars", "run", "tracker"})
 _READS = re.compile(r"\b(?:base64file|csv|file|json_file)\s*\(")
 
 
@@ -93,11 +93,15 @@ class Lenience(NamedTuple):
         """Whether the expression is not known, whatever it gives."""
         return self.files and reads_files(expression.source)
 
-    def excuses(self, expression: Expression) -> bool:
-        """Whether it is no mistake that the expression cannot be evaluated."""
+    def excuses(self, expression: Expression, scope: Mapping[str, Any]) -> bool:
+        """Whether it is no mistake that the expression cannot be evaluated.
+
+        In the scope `_given` are the names of items that no answer had a part in.
+        """
         if not self.answers:
             return False
-        return self.included or any(part.root not in _GIVEN for part in expression.references)
+        given = GIVEN | scope.get("_given", frozenset())
+        return self.included or any(part.root not in given for part in expression.references)
 
 
 def nearest(name: str, known: Sequence[str]) -> str | None:

@@ -25,7 +25,7 @@ def sketched(expression: Expression, scope: Mapping[str, Any], lenience: Lenienc
     except UnknownError:
         return written(expression.source)
     except TemplateError:
-        if lenience.excuses(expression):
+        if lenience.excuses(expression, scope):
             return written(expression.source)
         raise
     return written(expression.source) if isinstance(value, Unknown) else value
@@ -73,6 +73,15 @@ class _Whole:
 
     def sketch(self, scope: Mapping[str, Any], lenience: Lenience) -> Json:
         return sketched(self.expression, scope, lenience)
+
+
+def roots_of(renderer: Renderer) -> frozenset[str] | None:
+    """The names that a value is made of, where it is one expression or none; else `None`."""
+    if isinstance(renderer, Constant):
+        return frozenset()
+    if isinstance(renderer, _Whole):
+        return frozenset(part.root for part in renderer.expression.references)
+    return None
 
 
 class _Mixed:

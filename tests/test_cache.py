@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,28 @@ def test_a_change_while_it_is_asked(folder: Path) -> None:
         elif sent.count("GET") == 1:
             listed.set()
             assert changed.wait(5)
+        return Reply(200, {}, b"[]" if request.method == "GET" else b"{}")
+
+    each = f"{{for_each: [1, 2], concurrency: 2, steps: [{{when: '${{{{ item == 1 }}}}', {LIST[1:]}, " \
+        f"{{when: '${{{{ item == 2 }}}}', {PUT[1:]}]}}"  # fmt: skip
+    run_stubbed(folder, steps(each, LIST), send)
+    assert sent.count("GET") == 2
+
+
+def test_an_answer_from_amid_a_change(folder: Path) -> None:
+    """What was asked for while a change was under way may be from before it."""
+    began, listed = threading.Event(), threading.Event()
+    sent = []
+
+    def send(request: Request) -> Reply:
+        sent.append(request.method)
+        if request.method == "PUT":
+            began.set()
+            assert listed.wait(5)
+            time.sleep(0.05)  # until the answer is kept
+        elif sent.count("GET") == 1:
+            assert began.wait(5)
+            listed.set()
         return Reply(200, {}, b"[]" if request.method == "GET" else b"{}")
 
     each = f"{{for_each: [1, 2], concurrency: 2, steps: [{{when: '${{{{ item == 1 }}}}', {LIST[1:]}, " \

@@ -445,3 +445,11 @@ def test_a_hundred_thousand_calls(show: Open) -> None:
         "() => document.querySelector('#list').textContent.includes('fan[99999]')"
     )
     assert page.locator("#list > li").count() < 60
+
+
+def test_the_key_is_in_the_row_alone() -> None:
+    """What a row says already is not said again in its details."""
+    tags = Tags(page_of(report(envelope(key="buyer", settled="yes"))))
+    ((call,),) = tags.json(**{"class": "details"})
+    assert call["settled"] == "yes"
+    assert "key" not in call

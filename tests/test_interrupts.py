@@ -32,6 +32,8 @@ from conftest import (
 from drivers.client import Child, Ended, Nursery
 
 from runner.emulator import Emulator, Fault
+from runner.execution.loops import each
+from runner.execution.tally import SHIELDED
 from runner.journal import Store
 from runner.model import Reply
 from runner.retries import retry_after
@@ -519,3 +521,20 @@ def test_the_end_of_one_include_shields_no_other_step(scene: Scene) -> None:
     child.signal(signal.SIGINT)
     assert child.wait().code == 130
     assert len(calls(scene.tracker)) < 12 + 20
+
+
+def test_threads_are_below_what_the_thread_is_below_that_starts_them() -> None:
+    """The items of a loop in a `finally` are shielded as it is."""
+    found: list[bool] = []
+
+    def work(_: int) -> bool:
+        found.append(SHIELDED.get())
+        return True
+
+    before = SHIELDED.set(True)
+    try:
+        each(6, 3, work)
+    finally:
+        SHIELDED.reset(before)
+    each(2, 2, work)
+    assert found == [True] * 6 + [False] * 2

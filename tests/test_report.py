@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from runner.errors import ExitCode
+from runner.masking import Masker
 from runner.model import Finished, Place, Problem, Retrying, Severity, StepStarted, Summary
 from runner.report import Console, JsonLines
+from runner.report.closing import masked
 from runner.report.console import draw, outcome_of
 
 ENVELOPE: dict[str, Any] = {
@@ -164,3 +166,12 @@ def test_colour() -> None:
     drawn = draw(problem("x", 1), lambda text, colour: f"<{colour}>{text}</>")
     assert "<red>error</>" in drawn
     assert "<red>^</>" in drawn
+
+
+def test_what_the_summary_names_is_masked() -> None:
+    """Steps that were not run too, by whatever name."""
+    summary = Summary(
+        "r1", missed=["the-secret"], written=["the-secret (a.b)"], doubtful=["the-secret"]
+    )
+    told = masked(summary, Masker(["the-secret"]))
+    assert (told.missed, told.written, told.doubtful) == (["***"], ["*** (a.b)"], ["***"])

@@ -13,6 +13,7 @@ from conftest import NOON, HeldClock, Run, Start, run_stubbed, steps
 from runner.catalogue import Catalogue, Operation
 from runner.emulator import Fault
 from runner.errors import ExitCode
+from runner.execution import Pacer
 from runner.model import Fault as NoAnswer
 from runner.model import FaultKind, Reply, Request
 from runner.retries import BASE, LONGEST, MOST, delay, is_worth_repeating, retry_after
@@ -236,3 +237,17 @@ def test_one_pause_for_all(folder: Path) -> None:
     assert summary.succeeded == 12
     assert moments == [0, 0, 0, *[60] * 10]
     assert clock.slept == [60]
+
+
+def test_a_shorter_pause_does_not_cut_a_longer_one_short() -> None:
+    """What one call was told holds for all, until the last of what any was told."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    pacer = Pacer(lambda: now[0], sleep)
+    pacer.pause(10)
+    pacer.pause(1)
+    pacer.wait()
+    assert now == [10.0]

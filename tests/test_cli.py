@@ -789,3 +789,10 @@ def test_a_job_of_github_is_told_of_mistakes(
     assert "::error" not in cli("run", "p.yaml").err
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     assert f"\n{expected}" in cli("run", "p.yaml").err
+
+
+def test_a_key_that_no_runner_would_take(cli: Command) -> None:
+    """The emulator does not start with a key that would be refused where it is to be used."""
+    said = cli("emulate", "--api-key", "k1")
+    assert (said.code, said.out) == (2, "")
+    assert "--api-key has fewer than 4 characters" in said.err

@@ -11,6 +11,7 @@ import click
 
 from runner.cli.output import say
 from runner.errors import RunnerError
+from runner.trackers.checks import check_key
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -39,6 +40,8 @@ def command(
     # For this command alone.
     from runner.emulator import DEFAULT_KEY, Emulator, Fault, sample_seed  # noqa: PLC0415
 
+    if key:
+        check_key(key, "--api-key")  # else a runner would refuse what this one shows
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -117,7 +117,9 @@ class Store:
             folder = RunFolder(self.folder / "runs" / run)
             if not RUN_ID.match(run) or not folder.journal.is_file():
                 raise RunnerError(
-                    f"there is no run {run} in {self.folder}", "'keitaro-runner runs' lists them"
+                    f"there is no run {run} in {self.folder}",
+                    "'keitaro-runner runs FOLDER' lists those of the playbooks in a folder, which "
+                    "are kept in FOLDER/.keitaro (--state-dir)",
                 )
             return folder
         nothing: RunFolder | None = None

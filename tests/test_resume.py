@@ -1539,3 +1539,13 @@ def test_stdout_is_no_file(place: Make) -> None:
     (it.folder / "-").mkdir()
     it.write(HEAD + "steps: [{resource: offer, operation: getAll}]\n")
     assert it.run("--junit", "-").out.startswith("<?xml")
+
+
+def test_a_whole_run_that_changed_nothing_ends_the_matter(place: Make) -> None:
+    """What an earlier run had left undone was done, or was there: nobody is told of it any more."""
+    it = place()
+    it.first(THREE)
+    assert "goes on with it" in it.run().err
+    it.write(HEAD + "steps: [{resource: offer, operation: getAll}]\n")
+    it.run()
+    assert "note:" not in it.run().err

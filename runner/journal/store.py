@@ -128,7 +128,7 @@ class Store:
             wanted = playbook is None or head.get("file") == str(playbook.resolve())
             if not wanted or read_history(folder.journal).is_complete:
                 continue
-            if not _did_nothing(folder.journal):
+            if not _did_nothing(read_end(folder.journal)):
                 return folder
             # One that failed at its first step is not what there is to go on with.
             nothing = nothing or folder
@@ -150,10 +150,15 @@ class Store:
         for folder in map(RunFolder, (path.parent for path in paths[:_LOOKED_AT])):
             with suppress(RunnerError):  # damaged, which `runs` says
                 head = read_head(folder.journal) or {}
-                if head.get("file") != wanted or _did_nothing(folder.journal):
+                if head.get("file") != wanted:
                     continue
-                state = _state(folder).state
-                return None if state == "done" else Earlier(folder.id, state, head)
+                end = None if is_held(folder.lock) else read_end(folder.journal)
+                # A long journal is read through only where its end does not tell.
+                state = _state(folder).state if end is None else str(end["state"])
+                if state == "done":
+                    return None
+                if not _did_nothing(end):
+                    return Earlier(folder.id, state, head)
         return None
 
     def later(self, folder: RunFolder, head: Mapping[str, Any]) -> str | None:
@@ -162,7 +167,7 @@ class Store:
         for other in reversed(runs[runs.index(folder) + 1 :] if folder in runs else []):
             with suppress(RunnerError):
                 same = Earlier(other.id, "", read_head(other.journal) or {}).is_like(head)
-                if same and not _did_nothing(other.journal):
+                if same and not _did_nothing(read_end(other.journal)):
                     return other.id
         return None
 
@@ -178,9 +183,8 @@ def _about(head: Mapping[str, Any]) -> tuple[Any, ...]:
     return head.get("file"), (head.get("tracker") or {}).get("url"), head.get("inputs")
 
 
-def _did_nothing(journal: Path) -> bool:
-    """Whether a run is over, and neither changed anything nor may have."""
-    end = read_end(journal)
+def _did_nothing(end: Mapping[str, Any] | None) -> bool:
+    """Whether a run is over, as its end tells, and neither changed anything nor may have."""
     return end is not None and end["state"] != "in doubt" and end.get("done") == 0
 
 

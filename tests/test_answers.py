@@ -8,7 +8,7 @@ import json
 import pytest
 
 from runner.answers import FailureType, judge
-from runner.answers.content import RAW_LIMIT
+from runner.answers.content import RAW_LIMIT, Content
 from runner.catalogue import Operation
 from runner.model import Effect, Failure, Fault, FaultKind, Json, Reply, Verdict
 
@@ -338,3 +338,11 @@ def test_what_the_call_takes_is_where_to_look(status: int) -> None:
     verdict = judge(CREATE, _reply({"error": "bad"}, status))
     assert verdict.error.hint == f"what it takes: keitaro-runner explain {CREATE}"
     assert "explain" not in judge(CREATE, _reply({"error": "bad"}, 404)).error.hint
+
+
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b"\r\n\t ", b"\xef\xbb\xbf\n"])
+def test_what_stands_before_a_page(before: bytes) -> None:
+    """A byte order mark, or blank lines, make it none the less a page: nothing was done by it."""
+    reply = Reply(200, {}, before + b"<!DOCTYPE html><html><title>Keitaro</title></html>")
+    assert Content(reply).is_page
+    assert not Content(Reply(200, {}, before + b'{"a": "<html>"}')).is_page

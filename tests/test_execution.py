@@ -1109,3 +1109,14 @@ def test_a_guard_that_is_passed_over(run_playbook: Run, start: Start) -> None:
     inside = inside.replace("id: 99}\n]", "id: 99}]")
     ran = run_playbook(inside, tracker=start(seed={"offers": []}))
     assert [e.get("tolerated") for e in ran.envelopes if not e["success"]] == [True, True]
+
+
+def test_what_was_not_run_inside_is_named(run_playbook: Run) -> None:
+    """Below a block that fails, whether or not the run goes on, and at the end."""
+    bad = "{name: bad, resource: offer, operation: get, id: 99}"
+    ran = run_playbook(
+        steps(f"{{name: one, on_error: continue, steps: [{bad}, {{name: never, set: {{a: 1}}}}]}}")
+        + f"finally: [{bad}, {{resource: offer, operation: getAll}}]\n"
+    )
+    assert ran.summary.missed == ["one.never", "finally[1]"]
+    assert ran.summary.not_run == 2

@@ -522,3 +522,12 @@ def test_a_body_in_a_file_is_looked_through(run_playbook: Run, folder: Path, sta
         assert [e["success"] for e in ran.envelopes] == [True, True], ran.envelopes
     plain = "{resource: offer, operation: update, id: 7, body_file: plain.json}"
     assert waits(folder, made, plain)[1] == {}
+
+
+@pytest.mark.parametrize("around", ["", "{name: blk, steps: [%s]}", "{include: part.yaml}"])
+def test_what_a_set_guards_waits_for_it(folder: Path, around: str) -> None:
+    """Wherever the set stands: nothing that changes something leaves before it was asked."""
+    guard = "{name: grd, set: {n: 1}, expect: '${{ values.n > 2 }}'}"
+    (folder / "part.yaml").write_text(steps(guard))
+    step = around % guard if "%s" in around else around or guard
+    assert list(waits(folder, step, OFFER)[1]) == [0]

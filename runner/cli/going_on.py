@@ -54,8 +54,7 @@ def find_resumed(asked: Asked, stack: ExitStack) -> tuple[RunFolder, History] | 
         raise RunnerError(
             f"the run {later} of this playbook came later than {folder.id}, and changed something: "
             "what is still to be done may have been done there",
-            f"go on with --resume {later}, or start anew; or go on all the same, with "
-            "--accept-changes",
+            "start anew, or go on all the same with --accept-changes",
             code=ExitCode.INVALID,
         )
     return folder, history

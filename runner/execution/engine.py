@@ -144,17 +144,20 @@ class _Playbook:
     def _list(self, steps: Sequence[Step], scope: Scope, outer: At) -> bool | None:
         """Run steps in order, up to one that fails and does not say to go on."""
         outcomes: set[bool | None] = set()
+        begun = 0
         for step in steps:
             if self._is_stopping():
                 self._tally.summary.interrupted = True
                 outcomes.add(None)
                 break
+            begun += 1
             value = self._step(step, scope, outer.of(step))
             if step.name and self._plan.keeps(step.name):
                 scope["steps"][step.name] = value
             outcomes.add(value["success"])
             if not self._goes_on(step, value):
                 break
+        self._tally.miss([outer.step(step.label).key for step in steps[begun:]])
         return all_of(outcomes)
 
     def _top(self, overlap: Overlap) -> bool | None:

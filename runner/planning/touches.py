@@ -82,7 +82,7 @@ def _facts(step: Step, names: frozenset[str], touches: frozenset[Touch]) -> Fact
     return Facts(
         names,
         touches,
-        guards=_guards(step) and (old or isinstance(step.work, SetValues)),
+        guards=_guards(step) and (old or _judges_values(step)),
         writes=bool(effects - {Effect.READS}),
         destroys=Effect.DESTROYS in effects,
     )
@@ -122,6 +122,16 @@ def _guards(step: Step) -> bool:
     if isinstance(work, Block):
         return any(map(_guards, work.steps))
     return isinstance(work, Include) and any(map(_guards, work.plan.steps))
+
+
+def _judges_values(step: Step) -> bool:
+    """Whether a set that guards is in a step: what it asks about may be anything."""
+    work = step.work
+    if isinstance(work, SetValues):
+        return bool(work.expect)
+    if isinstance(work, Block):
+        return any(map(_judges_values, work.steps))
+    return isinstance(work, Include) and any(map(_judges_values, work.plan.steps))
 
 
 class _Reader:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -126,9 +127,10 @@ class Store:
         for folder in reversed(self.runs()):
             head = read_head(folder.journal) or {}
             wanted = playbook is None or head.get("file") == str(playbook.resolve())
-            if not wanted or read_history(folder.journal).is_complete:
+            history = read_history(folder.journal) if wanted else None
+            if history is None or history.is_complete:
                 continue
-            if not _did_nothing(read_end(folder.journal)):
+            if not _did_nothing(history.ended):
                 return folder
             # One that failed at its first step is not what there is to go on with.
             nothing = nothing or folder
@@ -146,8 +148,7 @@ class Store:
         of all only: each run begins with this question.
         """
         wanted = str(playbook.resolve())
-        paths = sorted((self.folder / "runs").glob("*/journal.jsonl"), reverse=True)
-        for folder in map(RunFolder, (path.parent for path in paths[:_LOOKED_AT])):
+        for folder in self._latest():
             with suppress(RunnerError):  # damaged, which `runs` says
                 head = read_head(folder.journal) or {}
                 if head.get("file") != wanted:
@@ -160,6 +161,16 @@ class Store:
                 if not _did_nothing(end):
                     return Earlier(folder.id, state, head)
         return None
+
+    def _latest(self) -> Iterator[RunFolder]:
+        """The latest of all runs, the last first: an id tells the second, and the journal more."""
+        paths = sorted((self.folder / "runs").glob("*/journal.jsonl"), reverse=True)
+        folders = [RunFolder(path.parent) for path in paths[:_LOOKED_AT]]
+        for _, group in groupby(folders, key=lambda folder: folder.id[:15]):
+            alike = list(group)
+            if len(alike) > 1:
+                alike.sort(key=lambda folder: _began(folder.journal) or "", reverse=True)
+            yield from alike
 
     def later(self, folder: RunFolder, head: Mapping[str, Any]) -> str | None:
         """A run like this one that came after it, and did something."""

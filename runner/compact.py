@@ -51,20 +51,21 @@ def encode_body(value: Json) -> bytes:
 
     Raises ValueError where it cannot be (infinite floats, lone surrogates), and else as `encode`.
     """
-    try:
-        data = orjson.dumps(value, option=_PLAIN)
-    except TypeError:
-        data = _NULL
-    return _encode(value).encode() if _NULL in data else data
+    return _exactly(value, _PLAIN, _encode)
 
 
 def encode_sorted(value: Json) -> bytes:
     """The value in UTF-8, the same whatever the order of its keys, for comparing alone."""
+    return _exactly(value, _PLAIN | orjson.OPT_SORT_KEYS, _sorted)
+
+
+def _exactly(value: Json, options: int, otherwise: Callable[[Json], str]) -> bytes:
+    """By orjson, unless there is a null in it, which may be a number that JSON has not."""
     try:
-        data = orjson.dumps(value, option=_PLAIN | orjson.OPT_SORT_KEYS)
+        data = orjson.dumps(value, option=options)
     except TypeError:
         data = _NULL
-    return _sorted(value).encode() if _NULL in data else data
+    return otherwise(value).encode() if _NULL in data else data
 
 
 def decode(data: bytes, otherwise: Callable[[], Json] | None = None) -> Json:

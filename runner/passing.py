@@ -70,7 +70,7 @@ class PassedOn:
 def _plans(plan: Plan) -> Iterator[Plan]:
     """The plan, and those that it includes."""
     yield plan
-    for step in [*plan.steps, *plan.last]:
+    for step in plan.all_steps:
         yield from _included(step)
 
 

@@ -29,7 +29,7 @@ class _Threat(NamedTuple):
 
 def check_destroys(plan: Plan, most: int | None) -> None:
     """Refuse what is known beforehand to destroy too much; loops know when they come to it."""
-    count = surely_destroyed(_all_steps(plan))
+    count = surely_destroyed(plan.all_steps)
     if most is not None and count > most:
         raise RunnerError(
             f"this playbook destroys {count}, and may destroy {most}",
@@ -47,7 +47,7 @@ def require_consent(
     that is none of a step that destroys is refused.
     """
     scope = {"inputs": dict(plan.inputs.values)}
-    threats = list(_threats(_all_steps(plan), scope))
+    threats = list(_threats(plan.all_steps, scope))
     unnamed = [t for t in threats if t.unbounded and t.label not in yes]
     if unnamed:
         first = unnamed[0]
@@ -60,7 +60,7 @@ def require_consent(
         return
     places = {threat.tracker for threat in open_}
     one = f", on {where(*places)}" if len(places) == 1 else ""
-    bound = "" if surely_destroyed(_all_steps(plan)) == len(open_) else f" up to {most}"
+    bound = "" if surely_destroyed(plan.all_steps) == len(open_) else f" up to {most}"
     lines = [f"this playbook destroys{bound}{one}:"]
     for threat in open_:
         at = "" if one else f", on {where(threat.tracker)}"
@@ -87,10 +87,6 @@ def _check_names(names: Iterable[str], labels: list[str]) -> None:
             )
 
 
-def _all_steps(plan: Plan) -> tuple[Step, ...]:
-    return (*plan.steps, *plan.last)
-
-
 def _threats(
     steps: Iterable[Step], scope: Mapping[str, Any], outer: str = "", tracker: str | None = None
 ) -> Iterator[_Threat]:
@@ -101,7 +97,7 @@ def _threats(
             yield from _threats(work.steps, scope, label, tracker)
         elif isinstance(work, Include):
             within = tracker_of(work, scope, tracker)
-            yield from _threats(_all_steps(work.plan), {}, label, within)
+            yield from _threats(work.plan.all_steps, {}, label, within)
         elif isinstance(work, Call) and work.operation.effect is Effect.DESTROYS:
             repeated = " once for each item" if step.loop else ""
             archives = "; the tracker archives it" if work.operation.archives else ""

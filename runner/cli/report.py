@@ -128,7 +128,7 @@ def _check(path: Path, place: str) -> None:
 
 
 def _export(path: Path, wanted: dict[str, str]) -> None:
-    surroundings = Surroundings(Path.cwd(), os.environ, path.name)
+    surroundings = Surroundings(Path.cwd(), os.environ)
     warnings = write_all(wanted, path, surroundings)
     if "terminal" not in wanted:
         for warning in warnings:

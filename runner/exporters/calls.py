@@ -37,7 +37,6 @@ class Call(NamedTuple):
 
     envelope: Mapping[str, Any]
     outcome: str
-    step: str
     key: str
     pattern: str
     what: str
@@ -126,7 +125,6 @@ class Calls:
         return Call(
             envelope=envelope,
             outcome=outcome,
-            step=step,
             key=key,
             pattern=_pattern(step, key),
             what=f"{resource}.{operation}" if resource or operation else "",

@@ -11,10 +11,8 @@ from typing import NamedTuple
 class Surroundings(NamedTuple):
     """The folder that the playbooks' paths in a report are seen from, and the environment.
 
-    Playbooks below the folder may be read, to show where a step is written; `report` is the name
-    of the report.
+    Playbooks below the folder may be read, to show where a step is written.
     """
 
     folder: Path
     environ: Mapping[str, str] = MappingProxyType({})
-    report: str = ""

@@ -224,10 +224,7 @@ class _Builder:
         expected = step.get("expect", [])
         if not isinstance(expected, list):
             return (self._condition(expected, (*trail, "expect")),)
-        return tuple(
-            self._condition(value, (*trail, "expect", index))
-            for index, value in enumerate(expected)
-        )
+        return tuple(self._condition(v, (*trail, "expect", n)) for n, v in enumerate(expected))
 
     def _condition(self, value: Json, trail: Trail) -> Condition:
         place = self._document.place(self._document.offset(trail), 1)

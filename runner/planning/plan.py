@@ -149,6 +149,11 @@ class Plan:
     document: Document = field(repr=False)
     templates: Templates = field(repr=False)
 
+    @property
+    def all_steps(self) -> tuple[Step, ...]:
+        """The steps, and those below `finally`."""
+        return (*self.steps, *self.last)
+
     def keeps(self, name: str | None) -> bool:
         """Whether anything that the step of that name gives is needed later."""
         return _is_in(name, self.kept.named)

@@ -105,7 +105,7 @@ def _calls(step: Step) -> Iterator[Call]:
         for inner in work.steps:
             yield from _calls(inner)
     elif isinstance(work, Include):
-        for inner in (*work.plan.steps, *work.plan.last):
+        for inner in work.plan.all_steps:
             yield from _calls(inner)
 
 

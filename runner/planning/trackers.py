@@ -23,7 +23,7 @@ class Named(NamedTuple):
 def named_trackers(plan: Plan) -> Iterator[Named]:
     """Each name that a step states, or that the inputs give it."""
     scope = {"inputs": dict(plan.inputs.values)}
-    yield from _of_steps((*plan.steps, *plan.last), scope, surely=True)
+    yield from _of_steps(plan.all_steps, scope, surely=True)
 
 
 def _of_steps(steps: Iterable[Step], scope: Mapping[str, Any], *, surely: bool) -> Iterator[Named]:
@@ -38,7 +38,7 @@ def _of_steps(steps: Iterable[Step], scope: Mapping[str, Any], *, surely: bool) 
             yield from _of_steps(work.steps, scope, surely=sure)
         elif isinstance(work, Include):
             # What its inputs are is known once it is come to.
-            yield from _of_steps((*work.plan.steps, *work.plan.last), {}, surely=sure)
+            yield from _of_steps(work.plan.all_steps, {}, surely=sure)
 
 
 def tracker_of(work: Call | Include, scope: Mapping[str, Any], outer: str | None) -> str | None:
@@ -54,7 +54,7 @@ def tracker_of(work: Call | Include, scope: Mapping[str, Any], outer: str | None
 def used_trackers(plan: Plan) -> list[str | None]:
     """The trackers that the calls of a plan go to, each once, as `tracker_of` tells them."""
     scope = {"inputs": dict(plan.inputs.values)}
-    return list(dict.fromkeys(_used((*plan.steps, *plan.last), scope, None)))
+    return list(dict.fromkeys(_used(plan.all_steps, scope, None)))
 
 
 def _used(
@@ -66,7 +66,7 @@ def _used(
             yield from _used(work.steps, scope, outer)
         elif isinstance(work, Include):
             within = tracker_of(work, scope, outer)
-            yield from _used((*work.plan.steps, *work.plan.last), {}, within)
+            yield from _used(work.plan.all_steps, {}, within)
         elif isinstance(work, Call):
             yield tracker_of(work, scope, outer)
 

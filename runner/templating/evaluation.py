@@ -191,17 +191,23 @@ class Builder:
         return run
 
     def _filter(self, tree: nodes.Filter) -> Part:
-        applied = self._applied(tree, self._sandbox.call_filter, self._sandbox.filters)
-        if tree.name not in {"default", "d"}:
-            return applied
-        value = self.build(tree.node)  # type: ignore[arg-type]
+        if tree.name in {"default", "d"}:
+            return self._default(tree)
+        return self._applied(tree, self._sandbox.call_filter, self._sandbox.filters)
+
+    def _default(self, tree: nodes.Filter) -> Part:
+        value, given = self.build(tree.node), self._given(tree)  # type: ignore[arg-type]
+        name, apply = tree.name, self._sandbox.call_filter
         only_missing = len(tree.args) == 1 and not (tree.kwargs or tree.dyn_args or tree.dyn_kwargs)
 
         def run(names: Names) -> Any:
             """What is there is taken without asking what would be in its place."""
             there = value(names)
             known = not isinstance(there, Undefined | Unknown)
-            return there if known and (only_missing or there) else applied(names)
+            if known and (only_missing or there):
+                return there
+            args, options = given(names)
+            return apply(name, there, args, options)
 
         return run
 

@@ -144,7 +144,7 @@ class _Playbook:
         includes = IncludeChecker(
             rules, self.notes, chain, lambda inner, through: _check(inner, rules, through)
         )
-        self.steps = StepChecker(rules, self.notes, includes, Tables(self.notes, chain))
+        self.steps = StepChecker(rules, self.notes, includes, Tables(self.notes))
 
     def check(self) -> None:
         """Note every problem in the document."""

@@ -25,9 +25,9 @@ _ASKED = re.compile(
 class Tables:
     """The CSV files of one document; `chain` are the files that led to it, itself the last."""
 
-    def __init__(self, notes: Notes, chain: tuple[Path, ...]) -> None:
+    def __init__(self, notes: Notes) -> None:
         self._notes = notes
-        self._root = chain[0].parent if chain else notes.folder
+        self._root = notes.written.root
         self._known: dict[tuple[str, str], list[str] | str] = {}
 
     def rows(self, source: str, path: Trail, names: Names) -> Schema:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from runner.errors import ExitCode
 
@@ -157,17 +157,33 @@ class Verdict(NamedTuple):
     error: Failure | None = None
 
 
+def nothing() -> None:
+    """For those who have nothing else to do while they wait."""
+
+
+class Exchange(Protocol):
+    """Sends a request that is written down, once each time; never raises for what comes of it.
+
+    `meanwhile` is called before it waits for anything: the connection, or the answer to what is
+    sent. It may be called several times, and is not where there is nothing to wait for.
+    """
+
+    def __call__(self, meanwhile: Callable[[], None] = nothing) -> Reply | Fault:
+        """What became of the request."""
+        ...
+
+
 class Reach(NamedTuple):
     """A tracker as the middle of the program sees it: its name, where it is, a way to send.
 
     `api` is what operations' paths are appended to. `prepare` writes a request down and gives what
-    sends it, each time that it is called, which never raises for what a tracker or a network does.
+    sends it.
     """
 
     name: str
     url: str
     api: str
-    prepare: Callable[[Request], Callable[[], Reply | Fault]]
+    prepare: Callable[[Request], Exchange]
 
     def send(self, request: Request) -> Reply | Fault:
         """Send a request once."""

@@ -34,6 +34,8 @@ _WORDS = "look at the tracker, then say done, retry or id:NUMBER of it with --in
 class Memory(Past):
     """The past of a run that is continued."""
 
+    goes_on = True
+
     def __init__(
         self,
         history: History,

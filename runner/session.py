@@ -21,14 +21,13 @@ from runner.journal import Writer
 from runner.masking import Masker
 from runner.model import (
     Event,
-    Fault,
+    Exchange,
     Finished,
     Intent,
     Json,
     Leaving,
     Phase,
     Reach,
-    Reply,
     Request,
     Retrying,
     Summary,
@@ -41,13 +40,12 @@ from runner.transport import Limits, Transport
 
 Sink = Callable[[Event], None]
 Trail = tuple[str | int, ...]
-Prepare = Callable[[Request], Callable[[], Reply | Fault]]
+Prepare = Callable[[Request], Exchange]
 
 
 _SHORT_SLEEP = 0.1
 # The events that may hold a secret, or belong into the journal.
 _TELLING = (Finished, Intent, Leaving, Retrying, Phase)
-_JOURNAL_ALONE = (Intent, Leaving)
 
 
 class SystemClock:
@@ -155,9 +153,9 @@ class Session:
         past: Past | None = None,
         overlap: execution.Overlap | None = None,
     ) -> Summary:
-        """Run a plan, each event masked and given to the journal and to every sink in turn.
+        """Run a plan, each event masked and given to the journal, and to every sink in turn.
 
-        A sink that cannot be written ends the run before its next call; `broken` says why.
+        A sink that cannot be written ends the run after the call under way; `broken` says why.
         Raises RunnerError where the run cannot begin.
         """
         self.find(None)
@@ -166,7 +164,8 @@ class Session:
         self._passed_on = PassedOn(plan, self.masker)
         outside = execution.Outside(
             find=self.find,
-            emit=self._emitter(journal, list(sinks)),
+            note=self._noter(journal),
+            show=self._shower(list(sinks)),
             save=self._save,
             hide=self.masker.add,
             environ=self._environ,
@@ -181,23 +180,26 @@ class Session:
         )
         return execution.run(plan, outside, run_id, overlap or execution.Overlap())
 
-    def _emitter(self, journal: Writer | None, sinks: list[Sink]) -> Callable[[Event], None]:
-        def emit(event: Event) -> None:
-            masked = event
+    def _noter(self, journal: Writer | None) -> Callable[[Event], Event]:
+        def note(event: Event) -> Event:
             if isinstance(event, _TELLING):
-                masked = self._mask(event)
+                event = self._mask(event)
                 if journal is not None:
-                    self._to_journal(journal, masked)
-                if isinstance(event, _JOURNAL_ALONE):
-                    return
+                    self._to_journal(journal, event)
+            return event
+
+        return note
+
+    def _shower(self, sinks: list[Sink]) -> Callable[[Event], None]:
+        def show(event: Event) -> None:
             for sink in list(sinks):
                 try:
-                    sink(masked)
+                    sink(event)
                 except (OSError, ValueError) as error:
                     self.broken = self.broken or error
                     sinks.remove(sink)
 
-        return emit
+        return show
 
     def _to_journal(self, journal: Writer, event: Event) -> None:
         """An intent that cannot be written keeps its call from leaving; an outcome ends the run."""
@@ -246,7 +248,7 @@ class Session:
 def _reading(prepare: Prepare) -> Prepare:
     """What sends requests that read, and none that may change the tracker, whoever asks."""
 
-    def guarded(request: Request) -> Callable[[], Reply | Fault]:
+    def guarded(request: Request) -> Exchange:
         if request.changes:
             raise RunnerError(
                 "a dry run was about to change the tracker",

@@ -30,6 +30,7 @@ from runner.emulator import Emulator, Fault, Received
 from runner.execution.past import Past
 from runner.model import (
     Event,
+    Exchange,
     Finished,
     Problem,
     Reach,
@@ -38,6 +39,7 @@ from runner.model import (
     Retrying,
     Severity,
     Summary,
+    nothing,
 )
 from runner.planning import Plan, build
 from runner.planning.order import order_of
@@ -415,23 +417,38 @@ def run_stubbed(
     clock: Any = None,
     keep: bool = True,
     overlap: execution.Overlap | None = None,
+    watch: Callable[[str, Event], None] = lambda *_: None,
+    past: Past | None = None,
 ) -> tuple[Summary, list[Any]]:
-    """Run a playbook with `send` in place of a tracker; give the summary and the envelopes."""
+    """Run a playbook with `send` in place of a tracker; give the summary and the envelopes.
+
+    `watch` is told of each event when it is `noted` and when it is `shown`.
+    """
     path = folder / "stubbed.yaml"
     path.write_text(text, encoding="utf-8")
     envelopes: list[Any] = []
     clock = clock or HeldClock()
 
-    def emit(event: Event) -> None:
+    def note(event: Event) -> Event:
+        watch("noted", event)
+        return event
+
+    def show(event: Event) -> None:
+        watch("shown", event)
         if keep and isinstance(event, Finished):
             envelopes.append(event.envelope)
 
-    def prepare(request: Request) -> Callable[[], Reply]:
-        return lambda: send(request)
+    def prepare(request: Request) -> Exchange:
+        def exchange(meanwhile: Callable[[], None] = nothing) -> Reply:
+            meanwhile()
+            return send(request)
+
+        return exchange
 
     outside = execution.Outside(
         find=lambda _: Reach("t", "http://t.invalid", "http://t.invalid/admin_api/v1", prepare),
-        emit=emit,
+        note=note,
+        show=show,
         save=lambda *_: None,
         hide=lambda _: None,
         environ={},
@@ -440,7 +457,7 @@ def run_stubbed(
         pacer=execution.Pacer(clock.monotonic, clock.sleep),
         digest=lambda _: "",
         stopping=lambda: False,
-        past=Past(),
+        past=past or Past(),
     )
     summary = execution.run(plan_of(path), outside, "run", overlap or execution.Overlap())
     if summary.crash is not None:

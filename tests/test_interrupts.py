@@ -44,6 +44,7 @@ OFFERS = {"offers": [{"id": n, "name": f"Offer {n}"} for n in range(1, 10)]}
 CREATE = "{{name: {0}, resource: group, operation: create, body: {{name: {0}, type: offers}}}}"
 LAST = "finally: [{name: last, resource: offer, operation: update, id: 9, body: {notes: x}}]\n"
 THREE = steps(*map(CREATE.format, "abc")) + LAST
+FOUR = steps(*map(CREATE.format, "abcd")) + LAST
 LOOP = (
     steps(
         "{name: each, for_each: [1, 2, 3, 4, 5, 6, 7, 8], concurrency: 3, resource: offer, "
@@ -313,8 +314,8 @@ def test_before_anything_is_sent(folder: Path, start: Start) -> None:
 # -- pipes ----------------------------------------------------------------------------------------
 
 
-def _piped(scene: Scene, *args: str, **streams: Any) -> subprocess.Popen[bytes]:
-    (scene.folder / "playbook.yaml").write_text(THREE)
+def _piped(scene: Scene, *args: str, text: str = THREE, **streams: Any) -> subprocess.Popen[bytes]:
+    (scene.folder / "playbook.yaml").write_text(text)
     return subprocess.Popen(
         command_line("run", "playbook.yaml", *args),
         cwd=scene.folder,
@@ -324,20 +325,21 @@ def _piped(scene: Scene, *args: str, **streams: Any) -> subprocess.Popen[bytes]:
 
 
 def test_broken_pipe(scene: Scene) -> None:
-    """Where nobody reads the report any more, nothing more is sent, and Python does not complain."""
+    """Where nobody reads the report, the call under way is the last, and Python does not complain."""
     scene.tracker.fault(Fault("delay", match="POST", seconds=0.3, times=None))
-    with _piped(scene, "--report", "-", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with _piped(scene, "--report", "-", text=FOUR, **pipes) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["step"] == "a"
         process.stdout.close()
         _, said = b"", process.stderr.read() if process.stderr else b""
         assert process.wait(10) == 1
-    assert calls(scene.tracker) == ["POST /groups", "POST /groups", "PUT /offers/9"]
+    assert calls(scene.tracker) == ["POST /groups"] * 3 + ["PUT /offers/9"]
     assert b"cannot be written: Broken pipe" in said
     assert b"Exception" not in said
     assert b"Traceback" not in said
     scene.resume()
-    assert calls(scene.tracker).count("POST /groups") == 3
+    assert calls(scene.tracker).count("POST /groups") == 4
 
 
 def test_nobody_listens(scene: Scene) -> None:
@@ -370,16 +372,16 @@ def test_reports_are_utf_8(scene: Scene) -> None:
 
 
 def test_a_full_disk_under_the_report(scene: Scene) -> None:
-    """A report that cannot be written is noticed before the next call; what was done is kept."""
+    """A report that cannot be written is noticed while the next call is under way, the last one."""
     (scene.folder / "report.jsonl").symlink_to("/dev/full")
     ended = scene.start(THREE).wait()
     assert ended.code == 1
     assert "cannot be written: No space left on device" in ended.err
     assert "Traceback" not in ended.err
-    assert calls(scene.tracker) == ["POST /groups", "PUT /offers/9"]
+    assert calls(scene.tracker) == ["POST /groups", "POST /groups", "PUT /offers/9"]
     (scene.folder / "report.jsonl").unlink()
     assert scene.resume().code == 0
-    assert [e["step"] for e in scene.envelopes] == ["a", "last", "b", "c", "last"]
+    assert [e["step"] for e in scene.envelopes] == ["a", "b", "last", "c", "last"]
     assert calls(scene.tracker).count("POST /groups") == 3
 
 

@@ -130,9 +130,9 @@ def test_calls_leave_after_their_intent_is_synced(
     order: list[str] = []
     exchange, flush = Transport._exchange, writing._flush
 
-    def sent(self: Transport, outgoing: Any, timeout: float) -> Any:
+    def sent(self: Transport, outgoing: Any, *rest: Any) -> Any:
         order.append(outgoing.method)
-        return exchange(self, outgoing, timeout)
+        return exchange(self, outgoing, *rest)
 
     def synced(handle: int) -> None:
         order.append(json.loads(on_disk(path).splitlines()[-1])["record"])

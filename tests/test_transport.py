@@ -37,7 +37,8 @@ from runner.trackers.tracker import TRANSPORTS
 from runner.transport import Limits, Transport
 from runner.transport.body import AnswerError, Body
 from runner.transport.faults import RULES, explain
-from runner.transport.over_httpx import Direct
+from runner.transport.over_httpx import Direct, Maker
+from runner.transport.wire import Outgoing
 
 KEY = "3f2a9c0d4b5e6f708192a3b4c5d6e7f8"
 TRACKER = Tracker("main", "https://t.example.com", KEY)
@@ -65,6 +66,7 @@ _EXTENSIONS = {
     "target": b"/",
     "timeout": {"connect": 5, "read": 5, "write": 5},
     "arrived": lambda: None,
+    "meanwhile": lambda: None,
 }
 
 
@@ -686,6 +688,49 @@ def test_a_connection_that_was_left_midway_is_replaced() -> None:
         assert direct.handle_request(request).read() == b"{}"
         direct.close()
         assert server.connections == 2
+
+
+def test_there_is_time_while_an_answer_is_waited_for() -> None:
+    """Who sends a request may do something else once it has left, on a kept connection as well."""
+    idle = threading.Event()
+
+    def handle(connection: socket.socket, request: bytes) -> None:
+        assert idle.wait(5)
+        idle.clear()
+        _answers(OK)(connection, request)
+
+    with _serving(handle) as server, Transport(_plain(server)) as transport:
+        request = Request("GET", f"http://127.0.0.1:{server.port}/x")
+        assert transport.prepare(request)(idle.set).status == 200
+        idle.clear()
+        assert transport.prepare(request)(idle.set).status == 200
+        assert server.connections == 1
+
+
+@httpx_only
+def test_there_is_time_before_a_connection_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tracker that cannot be reached may take long to say so."""
+    order: list[str] = []
+
+    def connect(*_: object) -> None:
+        order.append("connect")
+        raise OSError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with Transport(replace(TRACKER, url="http://t.example")) as transport:
+        request = Request("GET", "http://t.example/admin_api/v1/campaigns")
+        assert isinstance(transport.prepare(request)(lambda: order.append("time")), Fault)
+    assert order == ["time", "connect"]
+
+
+@httpx_only
+def test_there_is_time_before_httpcore_sends() -> None:
+    """Where a proxy speaks SOCKS the whole exchange is one call, and what can be done comes first."""
+    order: list[str] = []
+    outgoing = Outgoing("GET", b"/x", [(b"Host", b"t")], b"")
+    maker = Maker(replace(TRACKER, proxy="socks5://127.0.0.1"), 5)
+    maker.request(outgoing, 5, lambda: None, lambda: order.append("time"))
+    assert order == ["time"]
 
 
 def test_a_refused_connection_is_not_sent() -> None:

@@ -231,7 +231,7 @@ class Caller:
                 self._tally.emit(CallStarted(key, str(call.operation), envelope["attempts"]))
                 if self._tally.is_over:
                     raise StepError("interrupted", "the run is over", "nothing was sent")
-                outcome = exchange()
+                outcome = exchange(self._tally.show)
                 wait, passing = None, is_worth_repeating(call.operation, outcome)
                 if tries <= call.retries and passing:
                     wait = delay(outcome, tries, self._outside.clock.now(), self._outside.draw)
@@ -275,7 +275,7 @@ class Caller:
 
         Raises StepError where it had not left yet.
         """
-        self._outside.pacer.wait(self._is_stopping)
+        self._outside.pacer.wait(self._is_stopping, self._tally.show)
         if not self._is_stopping():
             return True
         self._tally.summary.interrupted = True

@@ -40,8 +40,7 @@ def run(plan: Plan, outside: Outside, run_id: str, overlap: Overlap = ONE_BY_ONE
     where the run's tracker cannot be found.
     """
     here = outside.find(None)
-    tally = Tally(run_id, here.name, outside.emit, outside.past.seq, outside.past.destroyed)
-    tally.summary.dry = outside.dry
+    tally = Tally(run_id, here.name, outside)
     about = {"id": run_id, "started_at": stamp(plan.started)}
     scope: Scope = {"run": about, "tracker": {"name": here.name, "url": here.url}}
     engine = _Playbook(
@@ -191,6 +190,7 @@ class _Playbook:
     def _step(self, step: Step, scope: Scope, at: At) -> Value:
         if step.loop is None:
             return self._once(step, scope, at)
+        self._tally.show()
         try:
             known = step.when_each or self._outside.past.has_doubt(at.key)
             inner = scope if known else self._dry.admitted(step, scope)
@@ -304,6 +304,7 @@ class _Playbook:
         return envelope if envelope["skipped"] is None else value_of_held(envelope, at)
 
     def _set(self, work: SetValues, scope: Scope) -> Value:
+        self._tally.show()
         values = self._dry.value(work.values, scope, "set")
         self._caller.set(work, scope, values)
         return {"values": values, **outcome(True)}

@@ -31,15 +31,17 @@ class Outside(NamedTuple):
     """All that the engine may reach.
 
     `find` gives a tracker by name, the run's own for `None`, and raises RunnerError where there
-    is none; `save` writes a value to a file and raises OSError or ValueError; `hide` makes a
-    value secret from then on; `draw` gives a random number from 0 to 1; `digest` is a
-    fingerprint of a request with its secrets hidden; `stopping` says whether the run was asked
+    is none; `note` writes an event into the journal and gives it masked, for `show` to hand it to
+    those who watch and report; `save` writes a value to a file and raises OSError or ValueError;
+    `hide` makes a value secret from then on; `draw` gives a random number from 0 to 1; `digest` is
+    a fingerprint of a request with its secrets hidden; `stopping` says whether the run was asked
     to stop; `most_destroyed` is how many calls that destroy a run may make; in a `dry` run calls
     that change something are shown and not made.
     """
 
     find: Callable[[str | None], Reach]
-    emit: Callable[[Event], None]
+    note: Callable[[Event], Event]
+    show: Callable[[Event], None]
     save: Callable[[str, str | None, Json, tuple[str, ...]], None]
     hide: Callable[[str], None]
     environ: Mapping[str, str]

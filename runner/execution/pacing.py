@@ -26,8 +26,15 @@ class Pacer:
         with self._lock:
             self._free_at = max(self._free_at, self._monotonic() + seconds)
 
-    def wait(self, stopping: Callable[[], bool] = lambda: False) -> None:
-        """Wait until a call may leave, or until `stopping` says not to."""
+    def wait(
+        self,
+        stopping: Callable[[], bool] = lambda: False,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Wait until a call may leave, or until `stopping` says not to.
+
+        `meanwhile` is called first where there is something to wait for.
+        """
         if not self._gap and not self._free_at:
             return
         while not stopping():
@@ -37,4 +44,5 @@ class Pacer:
                 if ahead <= 0:
                     self._free_at = now + self._gap if self._gap else 0.0
                     return
+            meanwhile()
             self._sleep(ahead)

@@ -30,6 +30,8 @@ class InDoubt(NamedTuple):
 class Past:
     """The past of a run that begins: nothing is done, nothing in doubt, nothing hidden."""
 
+    # Whether there is one.
+    goes_on = False
     # The number of the last envelope that the report has, and how many calls that destroy are done.
     seq = 0
     destroyed = 0

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 from runner.errors import ExitCode
-from runner.execution.outside import StepError
+from runner.execution.outside import Outside, StepError
 from runner.execution.scope import At
 from runner.model import (
     DRY_RUN,
+    CallStarted,
     Effect,
     Event,
     Failure,
@@ -27,6 +28,9 @@ from runner.planning import Call, Work
 
 # How many changes, doubts, and steps that were not run the summary names.
 MAX_NAMED = 200
+
+# How many events wait to be shown at most, where no call comes that they could wait for.
+_MOST_UNSEEN = 16
 
 # Failures that mean that the tracker cannot be used at all, and so exit code 4.
 UNUSABLE = frozenset(
@@ -47,19 +51,20 @@ class Tally:
         self,
         run_id: str,
         home: str,
-        emit: Callable[[Event], None],
-        seq: int = 0,
-        destroyed: int = 0,
+        outside: Outside,
     ) -> None:
-        self.summary = Summary(run_id)
+        self.summary = Summary(run_id, dry=outside.dry)
         # The run's own tracker: what is done elsewhere says where.
         self._home = home
-        self._emit = emit
+        self._is_eager = outside.dry or outside.past.goes_on
+        self._outside = outside
         self._lock = threading.RLock()
-        self._seq = seq
+        # Noted, and not shown yet.
+        self._unseen: list[Event] = []
+        self._seq = outside.past.seq
         # Calls that destroy: of earlier parts of the run, how many of those it has come to again,
         # and of this part.
-        self._destroyed_before, self._come_to, self._destroyed = destroyed, 0, 0
+        self._destroyed_before, self._come_to, self._destroyed = outside.past.destroyed, 0, 0
         self._failed_at = True, sys.maxsize + 1
         self._under_way: dict[str, tuple[At, Call, dict[str, Json]]] = {}
         # Set once the run was broken off: what threads still do is no part of it any more.
@@ -88,11 +93,29 @@ class Tally:
     def emit(self, event: Event) -> None:
         """Pass on an event that is no envelope."""
         with self._lock:
-            self._emit(event)
+            self._pass_on(event)
 
     def intend(self, event: Intent | Leaving) -> None:
-        """Pass on an intent, or that its call leaves, without the lock: syncs may be shared."""
-        self._emit(event)
+        """Note an intent, or that its call leaves, without the lock: syncs may be shared."""
+        self._outside.note(event)
+
+    def show(self) -> None:
+        """Show what has been noted: before what may take long, or while waiting for it."""
+        with self._lock:
+            unseen, self._unseen = self._unseen, []
+            for event in unseen:
+                self._outside.show(event)
+
+    def _pass_on(self, event: Event) -> None:
+        """Note an event at once, and show it once there is time: while an answer is waited for.
+
+        Where another call is under way there is no telling when that will be, and in a dry run and
+        one that goes on calls may be left out.
+        """
+        self._unseen.append(self._outside.note(event))
+        others = len(self._under_way) - isinstance(event, CallStarted)
+        if others > 0 or self._is_eager or len(self._unseen) >= _MOST_UNSEEN:
+            self.show()
 
     def take_destroy(self, most: int | None, count: int = 1, *, only_ask: bool = False) -> None:
         """Count calls that destroy. Raises StepError where they would be more than allowed."""
@@ -140,10 +163,11 @@ class Tally:
         if at.tolerated and envelope["success"] is False and _may_pass(envelope):
             envelope["tolerated"] = True
         self._count(at, work, envelope)
-        self._emit(Finished(at.key, envelope, digest=digest, top=at.top))
+        self._pass_on(Finished(at.key, envelope, digest=digest, top=at.top))
 
     def close(self) -> Summary:
         """The summary, with the exit code that it comes to."""
+        self.show()
         summary = self.summary
         if summary.interrupted:
             summary.exit_code = ExitCode.INTERRUPTED

@@ -1,4 +1,4 @@
-"""The report: one envelope a line, written as soon as it is known; keeps nothing in memory."""
+"""The report: one envelope a line, written while the next call waits; keeps nothing in memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runner.model import Event, Finished, Summary
 
 
 class JsonLines:
-    """Writes each envelope to a text stream and flushes it, so that a killed run loses none.
+    """Writes each envelope to a text stream and flushes it; a killed run lacks the last at most.
 
     With a chain each line carries the hash of the one before, and `close` writes the trailer.
     """

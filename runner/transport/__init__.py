@@ -12,7 +12,7 @@ from threading import Lock
 from types import TracebackType
 from typing import NamedTuple, Protocol
 
-from runner.model import Fault, Reply, Request
+from runner.model import Exchange, Fault, Reply, Request, nothing
 from runner.trackers import Tracker
 from runner.transport.body import Body
 from runner.transport.faults import unsendable
@@ -39,8 +39,13 @@ class Limits(NamedTuple):
 class Connection(Protocol):
     """One connection, kept alive, used by one thread at a time."""
 
-    def exchange(self, outgoing: Outgoing, timeout: float, body: Body) -> Reply | Fault:
-        """Send the request once. Raises ValueError where it cannot be written down."""
+    def exchange(
+        self, outgoing: Outgoing, timeout: float, body: Body, meanwhile: Callable[[], None]
+    ) -> Reply | Fault:
+        """Send the request once. Raises ValueError where it cannot be written down.
+
+        `meanwhile` is called before anything is waited for, as `model.Exchange` says.
+        """
         ...
 
     def close(self) -> None:
@@ -106,20 +111,22 @@ class Transport:
         """Send the request once; `RunnerError` where its URL is not this tracker's."""
         return self.prepare(request)()
 
-    def prepare(self, request: Request) -> Callable[[], Reply | Fault]:
+    def prepare(self, request: Request) -> Exchange:
         """Write the request down, for what is given back to send; `RunnerError` as above."""
         try:
             outgoing = self._wire.outgoing(request)
         except (ValueError, TypeError, RecursionError) as error:
             fault = unsendable(error)
-            return lambda: fault
+            return lambda _=nothing: fault
         return partial(self._exchange, outgoing, request.timeout or self._tracker.timeout)
 
-    def _exchange(self, outgoing: Outgoing, timeout: float) -> Reply | Fault:
+    def _exchange(
+        self, outgoing: Outgoing, timeout: float, meanwhile: Callable[[], None] = nothing
+    ) -> Reply | Fault:
         connection = self._borrow()
         try:
             body = Body(self._limits.body, timeout * self._limits.patience)
-            return connection.exchange(outgoing, timeout, body)
+            return connection.exchange(outgoing, timeout, body, meanwhile)
         except ValueError as error:
             return unsendable(error)
         finally:

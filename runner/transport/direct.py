@@ -30,8 +30,8 @@ class Direct(httpx.BaseTransport):
 
     What is asked for is the extension `target`, path and query, with the pairs of `headers`, which
     are those of the request as they are written; the extension `arrived` is called whenever
-    something of the answer has. Raises httpx's exceptions, and ValueError for a request that cannot
-    be written down.
+    something of the answer has, and `meanwhile` before anything is waited for. Raises httpx's
+    exceptions, and ValueError for a request that cannot be written down.
     """
 
     def __init__(self, url: httpx.URL, context: ssl.SSLContext, keep_alive: float) -> None:
@@ -50,13 +50,18 @@ class Direct(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, over a new connection where the last one is of no more use."""
+        meanwhile = request.extensions["meanwhile"]
         usable, self._free = self._is_usable(), False
         if not usable:
             self.close()
         try:
             written = self._written(request)
-            link = self._link = self._link or self._connect(request.extensions)
+            link = self._link
+            if link is None:
+                meanwhile()
+                link = self._link = self._connect(request.extensions)
             self._send(link, written, request.extensions["timeout"]["write"])
+            meanwhile()
             incoming = Incoming(link, request.extensions)
             incoming.read_head()
         except BaseException:

@@ -141,14 +141,16 @@ class Connection:
         parts = urlsplit(tracker.url)
         self._start = f"{parts.scheme}://{parts.netloc}"
 
-    def exchange(self, outgoing: Outgoing, timeout: float, body: Body) -> Reply | Fault:
+    def exchange(
+        self, outgoing: Outgoing, timeout: float, body: Body, meanwhile: Callable[[], None]
+    ) -> Reply | Fault:
         """Send the request once. Raises ValueError where libcurl cannot write it down."""
         under_way = _UnderWay(body)
         if self._is_of_no_use():
             self._renew()
         self._set(outgoing, timeout, under_way)
         try:
-            self._carry(under_way, timeout)
+            self._carry(under_way, timeout, meanwhile)
             body.end()
             if not under_way.status:
                 raise CurlError(_NO_ANSWER, "no headers came to their end", sent=True)
@@ -201,7 +203,7 @@ class Connection:
         look.register(self._socket, select.POLLIN)
         return bool(look.poll(0))
 
-    def _carry(self, under_way: _UnderWay, timeout: float) -> None:
+    def _carry(self, under_way: _UnderWay, timeout: float, meanwhile: Callable[[], None]) -> None:
         """Do the exchange, looking up often enough. Raises AnswerError, CurlError."""
         many = self._many
         many.add_handle(self._curl)
@@ -209,6 +211,7 @@ class Connection:
             under_way.heard = time.monotonic()
             sent = 0
             while many.perform()[1]:
+                meanwhile()
                 left = under_way.heard + timeout - time.monotonic()
                 if left <= 0:
                     progress = self._curl.getinfo(pycurl.SIZE_UPLOAD_T)

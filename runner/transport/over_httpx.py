@@ -73,18 +73,24 @@ class Maker:
         return httpx.HTTPTransport(verify=self._tls(), trust_env=False, limits=limits, proxy=named)
 
     def request(
-        self, outgoing: Outgoing, timeout: float, arrived: Callable[[], None]
+        self,
+        outgoing: Outgoing,
+        timeout: float,
+        arrived: Callable[[], None],
+        meanwhile: Callable[[], None],
     ) -> httpx.Request:
         """The request as httpx has it. Raises ValueError, or httpx's InvalidURL."""
         written = tuple(outgoing.headers)
         extensions = {
-            **self._extensions, "timeout": _timeouts(timeout), "arrived": arrived,
-            "headers": written,
+            **self._extensions, "timeout": _timeouts(timeout), "headers": written,
+            "arrived": arrived, "meanwhile": meanwhile,
         }  # fmt: skip
         url: httpx.URL | str = self._start + outgoing.target.decode()
         if self._url is not None:
             url = self._url
             extensions["target"] = outgoing.target
+        else:  # httpcore does not tell when it begins to wait
+            meanwhile()
         return httpx.Request(
             outgoing.method,
             url,
@@ -109,10 +115,12 @@ class Connection:
         self._transport = transport
         self._tracker = tracker
 
-    def exchange(self, outgoing: Outgoing, timeout: float, body: Body) -> Reply | Fault:
+    def exchange(
+        self, outgoing: Outgoing, timeout: float, body: Body, meanwhile: Callable[[], None]
+    ) -> Reply | Fault:
         """Send the request once. Raises ValueError where httpx cannot write it down."""
         try:
-            request = self._maker.request(outgoing, timeout, body.check_time)
+            request = self._maker.request(outgoing, timeout, body.check_time, meanwhile)
         except httpx.InvalidURL as error:
             raise ValueError(str(error)) from error
         status = None

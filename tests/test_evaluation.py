@@ -155,6 +155,7 @@ def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 @example("{[1]: 2}")
 @example("rows | selectattr('tag') | map(attribute='name') | list")
 @example("2 ** 10 ** 3")
+@example("a[range]")
 @example("'x' * 3 ~ [1] * 2")
 def test_values_are_what_jinja2_makes_of_them(source: str) -> None:
     """Any expression: the same value of the same type, or the same words for what is wrong."""

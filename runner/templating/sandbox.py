@@ -168,7 +168,7 @@ class Sandbox(SandboxedEnvironment):
             return part
         elif isinstance(obj, list | tuple | str) and _is_index(argument, len(obj)):
             return obj[argument]
-        return self._lacking(obj, str(argument))
+        return self._lacking(obj, describe(argument) if callable(argument) else str(argument))
 
     def _lacking(self, obj: Any, name: str) -> Any:
         refuse_unknown(obj)

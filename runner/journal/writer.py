@@ -20,6 +20,7 @@ _advise: Callable[[int, int, int, int], None] | None = getattr(os, "posix_fadvis
 # Bytes of zeros that are kept ready after the last record: as many as there are records, from
 # and to so many.
 _LEAST, _MOST = 16 * 1024, 1024 * 1024
+_ZEROS = bytes(_LEAST)  # written again and again, since so many at once take as much memory
 
 
 class JournalError(RunnerError):
@@ -157,10 +158,11 @@ class Writer:
 
     def _make_room(self, size: int) -> None:
         """Write zeros for this line and some more to come."""
-        more = size + min(max(self._size, _LEAST), _MOST)
+        end = self._room + size + min(max(self._size, _LEAST), _MOST)
         # Where there is no such room there may be enough for the line, and else that will tell.
         with suppress(OSError):
-            self._room += os.pwrite(self._handle, bytes(more), self._room)
+            while self._room < end:
+                self._room += os.pwrite(self._handle, _ZEROS, self._room)
 
     def _sync(self, end: int) -> None:
         """Have on the disk what was written up to there."""

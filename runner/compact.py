@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 
@@ -54,15 +55,26 @@ def encode_body(value: Json) -> bytes:
     return _exactly(value, _PLAIN, _encode)
 
 
-def encode_sorted(value: Json) -> bytes:
-    """The value in UTF-8, the same whatever the order of its keys, for comparing alone."""
-    return _exactly(value, _PLAIN | orjson.OPT_SORT_KEYS, _sorted)
+def encode_sorted(value: Json, default: Callable[[Any], Json] | None = None) -> bytes:
+    """The value in UTF-8, the same whatever the order of its keys, for comparing alone.
+
+    `default` is asked for what stands in the place of what JSON does not know.
+    """
+    written = _sorted
+    if default is not None:
+        written = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=default).encode
+    return _exactly(value, _PLAIN | orjson.OPT_SORT_KEYS, written, default)
 
 
-def _exactly(value: Json, options: int, otherwise: Callable[[Json], str]) -> bytes:
+def _exactly(
+    value: Json,
+    options: int,
+    otherwise: Callable[[Json], str],
+    default: Callable[[Any], Json] | None = None,
+) -> bytes:
     """By orjson, unless there is a null in it, which may be a number that JSON has not."""
     try:
-        data = orjson.dumps(value, option=options)
+        data = orjson.dumps(value, default, options)
     except TypeError:
         data = _NULL
     return otherwise(value).encode() if _NULL in data else data

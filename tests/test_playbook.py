@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from runner.errors import RunnerError
 from runner.model import Severity
-from runner.playbook import Document, Map, Seq, fingerprint, parse, parse_bytes, read, reader
+from runner.playbook import Document, Map, Seq, events, fingerprint, parse, parse_bytes, read
 from runner.playbook.document import silenced
 from runner.playbook.scalars import NotJsonError, meaning, old_meaning
 
@@ -43,11 +43,13 @@ def only(text: str) -> Any:
     return problem
 
 
-@pytest.fixture(params=["libyaml", "python"])
+@pytest.fixture(params=["libyaml", "python", "in parts"])
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each of the two parsers that may be there."""
+    """Each of the two parsers that may be there, and one that is given the text part by part."""
     if request.param == "python":
-        monkeypatch.setattr(reader, "_PARSER", yaml.SafeLoader)
+        monkeypatch.setattr(events, "_PARSER", yaml.SafeLoader)
+    elif request.param == "in parts":
+        monkeypatch.setattr(events, "_LARGE", 0)
     return str(request.param)
 
 

@@ -10,12 +10,13 @@ from runner.execution.outside import StepError
 from runner.execution.scope import Scope, render
 from runner.model import Json
 from runner.planning import Loop
+from runner.playbook import Many
 from runner.templating import Rows
 
 
 def checked_items(items: Json | Sequence[int]) -> Sequence[Json]:
     """The items, if it is a list. Raises StepError."""
-    if not isinstance(items, list | range | Rows):
+    if not isinstance(items, list | range | Rows | Many):
         raise StepError(
             "template",
             f"for_each: {items!r:.80} is no list",

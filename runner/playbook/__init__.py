@@ -9,11 +9,14 @@ import yaml
 
 from runner.errors import RunnerError
 from runner.playbook.document import Document, Map, Seq, Trail, fingerprint, show_trail
+from runner.playbook.events import scalar_ends
 from runner.playbook.faults import depth_limit, note_character, note_surrogate, note_syntax
-from runner.playbook.reader import Reader, StopReading, scalar_ends
+from runner.playbook.many import Many
+from runner.playbook.reader import Reader, StopReading
 
 __all__ = [
     "Document",
+    "Many",
     "Map",
     "Seq",
     "Trail",

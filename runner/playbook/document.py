@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from array import array
 from bisect import bisect_right
@@ -14,6 +15,7 @@ from typing import Any
 
 from runner.compact import encode_sorted
 from runner.model import Json, Place, Problem, Severity
+from runner.playbook.many import Many
 
 _NOQA = re.compile(r"#\s*noqa:\s*([A-Z]{2}\d{3}(?:\s*,\s*[A-Z]{2}\d{3})*)")
 
@@ -41,8 +43,8 @@ class Seq(list[Any]):
 
     def __init__(self) -> None:
         super().__init__()
-        # A list of numbers takes four times the memory, and a loop's items may be many.
-        self.spots = array("Q")
+        # A list of numbers takes eight times the memory, and there may be many.
+        self.spots = array("I")
 
 
 @dataclass(slots=True)
@@ -88,7 +90,7 @@ class Document:
                 key_spot, value_spot = node.spots[part]
                 spot = key_spot if key and last else value_spot
                 node = node[part]
-            elif isinstance(node, Seq) and isinstance(part, int) and part < len(node.spots):
+            elif isinstance(node, Seq | Many) and isinstance(part, int) and part < len(node.spots):
                 spot, node = node.spots[part], node[part]
             else:
                 break
@@ -192,7 +194,7 @@ class Document:
     def _line_starts(self) -> Sequence[int]:
         if not self._lines:
             ends = (found.end() for found in re.finditer(r"\r\n|\n|\r", self.text))
-            self._lines = array("Q", chain((0,), ends))
+            self._lines = array("I", chain((0,), ends))
         return self._lines
 
     def _line_column(self, offset: int) -> tuple[int, int]:
@@ -210,8 +212,23 @@ def silenced(line: str) -> frozenset[str]:
 
 
 def fingerprint(value: Json) -> str:
-    """SHA-256 of a JSON value, the same for the same content however it was written."""
-    return hashlib.sha256(encode_sorted(value)).hexdigest()
+    """SHA-256 of a document's value, the same for the same content however it was written."""
+    many: dict[int, Many] = {}
+    mark = os.urandom(16).hex()
+
+    def marked(part: Many) -> str:
+        many[id(part)] = part
+        return f"{mark}{id(part)}"
+
+    written = encode_sorted(value, marked)
+    if not many:
+        return hashlib.sha256(written).hexdigest()
+    # What is long is put in bit by bit, where its mark stands.
+    digest = hashlib.sha256()
+    for number, part in enumerate(re.split(rb'"%b(\d+)"' % mark.encode(), written)):
+        for piece in many[int(part)].written() if number % 2 else (part,):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def show_trail(path: Trail) -> str:

@@ -7,11 +7,8 @@ and one pass over events takes a third of the time of a plain load.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import Any, NoReturn
 
-import yaml
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -24,7 +21,9 @@ from yaml.events import (
 
 from runner.model import Json, Severity
 from runner.playbook.document import Document, Map, Seq
+from runner.playbook.events import events_of
 from runner.playbook.halves import Halves
+from runner.playbook.many import FEW, Many
 from runner.playbook.scalars import NotJsonError, meaning, old_meaning
 
 MAX_DEPTH = 100
@@ -32,41 +31,10 @@ MAX_DEPTH = 100
 # below what a "billion laughs" file needs.
 MAX_ALIASED = 100_000
 
-MAX_DIRECTIVES = 100
 # An alias of a text costs one more for so many characters: it may be written out a hundred times.
 CHARACTERS = 100
 
-_DIRECTIVE = re.compile(r"^%", re.MULTILINE)
-_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
-
-
-def scalar_ends(text: str) -> dict[int, int]:
-    """Where each scalar and alias ends, by the offset where it starts.
-
-    Ends are not kept while reading, since only a problem asks for them: this reads the text a
-    second time, up to its first error.
-    """
-    ends: dict[int, int] = {}
-    try:
-        for event in _events(Halves(text).text):
-            if type(event) in {ScalarEvent, AliasEvent}:
-                ends[event.start_mark.index] = event.end_mark.index
-    except yaml.YAMLError:
-        return ends
-    return ends
-
-
-def _events(text: str) -> Iterator[Any]:
-    if len(_DIRECTIVE.findall(text)) > MAX_DIRECTIVES:
-        # libyaml compares each directive with all before it, and reads them all at one go.
-        raise yaml.MarkedYAMLError(problem="far too many directives")
-    parser = _PARSER(text)
-    try:
-        while (event := parser.get_event()) is not None:
-            yield event
-    finally:
-        parser.dispose()
 
 
 def _short(text: str) -> str:
@@ -110,7 +78,7 @@ class Reader:
         top = _Frame(Seq(), 0, None, 0)
         stack: list[_Frame] = []
         count = 0
-        for event in _events(self._halves.text):
+        for event in events_of(self._halves.text):
             kind = type(event)
             at = event.start_mark.index
             if kind is ScalarEvent:
@@ -121,12 +89,14 @@ class Reader:
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
                 count += 1
                 self._check_collection(event, top, len(stack))
+                new = self._collection(event, top, stack)
                 stack.append(top)
-                new = Map() if kind is MappingStartEvent else Seq()
                 top = _Frame(new, at, event.anchor, count)
                 continue
             elif kind is MappingEndEvent or kind is SequenceEndEvent:
                 value, at = top.value, top.at
+                if type(value) is Many and len(value) < FEW:
+                    value = _as_list(value)
                 if top.merges:
                     self._merge(value)
                 if top.anchor:
@@ -144,15 +114,27 @@ class Reader:
                         at,
                     )
                 continue
-            self._place(top, value, at)
+            self._place(top, value, at, event)
         return top.value[0] if top.value else None
 
-    def _place(self, top: _Frame, value: Json, at: int) -> None:
+    def _collection(self, event: Any, around: _Frame, stack: list[_Frame]) -> Map | Seq | Many:
+        """What a collection is read into that begins here."""
+        if type(event) is MappingStartEvent:
+            return Map()
+        if around.key == "for_each" and not event.anchor and _is_step(stack):
+            return Many(self._document.text)
+        return Seq()
+
+    def _place(self, top: _Frame, value: Json, at: int, event: Any) -> None:
         """Put a value where it belongs: an item, a key, or the value of the key before it."""
         container = top.value
         if type(container) is Seq:
             container.append(value)
             container.spots.append(at)
+        elif type(container) is Many:
+            if not container.take(value, at, event.end_mark.index):
+                top.value = _as_list(container)
+                self._place(top, value, at, event)
         elif top.key is None:
             top.key, top.key_at = self._key(value, at), at
         else:
@@ -326,3 +308,24 @@ class Reader:
     def _stop(self, code: str, message: str, hint: str, at: int, length: int = 1) -> NoReturn:
         self._document.note(code, message, hint, offset=at, length=length)
         raise StopReading
+
+
+def _is_step(stack: list[_Frame]) -> bool:
+    """Whether a mapping in these collections is a step, and nothing may stand for it elsewhere.
+
+    They are the list of documents, and by turns a mapping and the list of steps in it.
+    """
+    if len(stack) % 2 == 0 or any(frame.anchor for frame in stack):
+        return False
+    if "version" not in stack[1].value:  # the file is a body, and no playbook
+        return False
+    keys = [frame.key for frame in stack[1::2]]
+    return keys[0] in {"steps", "finally"} and set(keys[1:]) <= {"steps"}
+
+
+def _as_list(many: Many) -> Seq:
+    """The same items, each with its place, as any list has them."""
+    items = Seq()
+    items.extend(many)
+    items.spots = many.spots
+    return items

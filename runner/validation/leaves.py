@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runner.model import Json
-from runner.playbook import Trail
+from runner.playbook import Many, Trail
 from runner.templating.text import MAYBE_BARE, OPEN
 
 
@@ -41,3 +41,6 @@ def _collect(value: Json, trail: Trail, found: list[tuple[str, Trail]]) -> None:
         for index, part in enumerate(value):
             if isinstance(part, str | dict | list):
                 _collect(part, (*trail, index), found)
+    elif isinstance(value, Many) and value.has_text:
+        for index, part in enumerate(value):
+            _collect(part, (*trail, index), found)

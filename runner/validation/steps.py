@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runner.catalogue import STEP_KINDS, Operation
 from runner.model import Json
-from runner.playbook import Map, Trail
+from runner.playbook import Many, Map, Trail
 from runner.playbook.scalars import old_meaning
 from runner.templating import Reference, TemplateError
 from runner.templating.text import OPEN, is_whole, split_text
@@ -122,10 +122,13 @@ class StepChecker:
                 key=True,
             )
         else:
-            # The id of a call is judged by its operation, in better words.
+            # The id of a call is judged by its operation, in better words; what is many is a list.
             judged: Json = step
-            if kind == "call" and "id" in step:
-                judged = {key: part for key, part in step.items() if key != "id"}
+            apart = {"id"} if kind == "call" and "id" in step else set()
+            if isinstance(step.get("for_each"), Many):
+                apart.add("for_each")
+            if apart:
+                judged = {key: part for key, part in step.items() if key not in apart}
             self._notes.mismatches(
                 self._rules.part(kind), judged, trail, hints=lambda key: self._belongs(step, key)
             )
@@ -177,6 +180,8 @@ class StepChecker:
         return names.with_roots({name: schema, "index": {"type": "integer"}})
 
     def _item_schema(self, items: Json, path: Trail, names: Names) -> Schema:
+        if isinstance(items, Many):
+            return _SCALAR
         if isinstance(items, list):
             return _literal_schema(items)
         if not isinstance(items, str) or not is_whole(items):

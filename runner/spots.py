@@ -8,11 +8,21 @@ from typing import Any
 
 from runner.model import Json, Place
 from runner.playbook import Document, Map, Seq, Trail
+from runner.templating.expressions import MOST_SHOWN
+from runner.templating.text import OPEN, UnclosedError, has_expression, split_text
 
 # Failures of what was computed, which name the value as `body.offers[0].share` and its like.
 _COMPUTED = frozenset({"invalid_body", "invalid_params"})
 _FIELD = re.compile(r"(?:body|params)(?:\.\w+|\[\d+\])+(?= )")
 _PART = re.compile(r"(\w+)|\[(\d+)\]")
+
+# What a message says of a path whose last part is missing.
+_LACKING = re.compile(
+    r"(?P<holder>[\w.\[\]]+) (?:has no|is .*, so it has no) '(?P<name>\w+)'"
+    r"|so there is no (?P<path>[\w.\[\]]+)\Z"
+)
+# An offset, and how long what stands there is, `None` for the whole of a scalar.
+Spot = tuple[int, int | None]
 
 # The document of a file, where it can be had.
 Open = Callable[[str], Document | None]
@@ -21,9 +31,9 @@ Open = Callable[[str], Document | None]
 def find_spot(envelope: Mapping[str, Any], open_: Open) -> tuple[Place, str]:
     """The place that a failure is drawn at, with its line of the source.
 
-    That is the field that the tracker complains of, or the condition that does not hold, where
-    they are written in the step; else the step, and without its line where `open_` gives no
-    document for its file.
+    That is the field that the tracker complains of, the condition that does not hold, or the
+    expression that has no value, where they are written in the step; else the step, and without
+    its line where `open_` gives no document for its file.
     """
     file, line, column = str(envelope["source"]).rsplit(":", 2)
     step = Place(file, int(line), int(column))
@@ -31,11 +41,11 @@ def find_spot(envelope: Mapping[str, Any], open_: Open) -> tuple[Place, str]:
     if own is None:
         return step, ""
     trail = _find_step(own, step)
-    offset = None if trail is None else _narrowed(own, trail, envelope)
-    if offset is None:
+    spot = None if trail is None else _narrowed(own, trail, envelope)
+    if spot is None:
         text = own.line(step.line)
         return step._replace(length=max(len(text.rstrip()) - step.column + 1, 1)), text
-    place = own.place(offset)
+    place = own.place(*spot)
     return place, own.line(place.line)
 
 
@@ -60,21 +70,62 @@ def _steps(steps: Json, trail: Trail) -> Iterator[Trail]:
                 yield from _steps(step.get("steps"), (*trail, index, "steps"))
 
 
-def _narrowed(document: Document, trail: Trail, envelope: Mapping[str, Any]) -> int | None:
+def _narrowed(document: Document, trail: Trail, envelope: Mapping[str, Any]) -> Spot | None:
     """Where the part of a step stands that a failure is about, if it is written there."""
     step = document.value(trail)
     error = envelope["error"] or {}
+    if error.get("type") == "template":
+        return _expression(document, trail, error["message"])
     for key in ("expect", "until"):
         written = step.get(key)
         conditions = written if isinstance(written, Seq) else [written]
         for index, condition in enumerate(conditions):
             if isinstance(condition, str) and _inner(condition) in error.get("message", ""):
                 own = (*trail, key, index) if isinstance(written, Seq) else (*trail, key)
-                return document.offset(own)
+                return document.offset(own), None
     offset = _own_field(document, trail, error)
-    if offset is not None:
-        return offset
-    return _refused(document, (*trail, "body"), step.get("body"), error.get("response"))
+    if offset is None:
+        offset = _refused(document, (*trail, "body"), step.get("body"), error.get("response"))
+    return None if offset is None else (offset, None)
+
+
+def _expression(document: Document, trail: Trail, message: str) -> Spot | None:
+    """The expression that has no value: its message names it, or the part that is missing."""
+    step, key = document.value(trail), message.partition(":")[0]
+    own = {key: step[key]} if key in step else {k: v for k, v in step.items() if k != "steps"}
+    lacking = _LACKING.search(message)
+    missing = (lacking["path"] or f"{lacking['holder']}.{lacking['name']}") if lacking else message
+    found, length = None, 0
+    for text, where in _texts(own, trail):
+        for code in _codes(text):
+            named = code.strip()[:MOST_SHOWN] in message or missing in code
+            if named and len(code) > length:
+                found, length = (code, document.offset(where)), len(code)
+    if found is None:
+        return None
+    written, offset = OPEN + found[0] + "}}", found[1]
+    at = document.text.find(written, offset, document.end(offset))
+    return (at, len(written)) if at >= 0 else (offset, None)
+
+
+def _texts(value: Json, trail: Trail) -> Iterator[tuple[str, Trail]]:
+    """The texts in a value that have expressions in them."""
+    if isinstance(value, str):
+        if has_expression(value):
+            yield value, trail
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _texts(part, (*trail, key))
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _texts(part, (*trail, index))
+
+
+def _codes(text: str) -> list[str]:
+    try:
+        return [part.text for part in split_text(text) if part.code]
+    except UnclosedError:  # in a body that is raw
+        return []
 
 
 def _own_field(document: Document, trail: Trail, error: Mapping[str, Any]) -> int | None:

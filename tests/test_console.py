@@ -254,6 +254,52 @@ def test_spot(change: dict[str, Any], spot: str) -> None:
     assert line[place.column - 1 : place.column - 1 + place.length] == spot
 
 
+COMPUTED = """\
+version: 1
+name: computed
+steps:
+  - name: one
+    resource: campaign
+    operation: create
+    when: ${{ vars.wanted == 'x' }}
+    expect: ["${{ data.a.b == 1 }}"]
+    body:
+      name: "A ${{ steps.a.data.list | join('-') }} and ${{ steps.a.data.list }}"
+      notes: |
+        long
+        ${{ steps.a.data.count + 1 }} and
+        ${{ steps.a.data.deep.x.y }}
+      raw: '${{ is left open'
+      again: {deep: ["${{ steps.a.data.count }}", "${{ steps.a.data[9].id }}"]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "spot"),
+    [
+        ("body: steps.a.data.list is a list of 2, inside a text", "${{ steps.a.data.list }}"),
+        ("body: steps.a.data.list | join('-'): it has no length",
+         "${{ steps.a.data.list | join('-') }}"),
+        ("body: steps.a.data.deep has no 'x'", "${{ steps.a.data.deep.x.y }}"),
+        ("body: steps.a.data has 1 item, so there is no steps.a.data[9]",
+         "${{ steps.a.data[9].id }}"),
+        ("body: steps.a.data is text, so it has no 'deep'", "${{ steps.a.data.deep.x.y }}"),
+        ("body: steps.a.data.count + 1: text and a number", "${{ steps.a.data.count + 1 }}"),
+        ("data.a.b == 1: data.a is null, so it has no 'b'", "${{ data.a.b == 1 }}"),
+        ("the condition ${{ vars.wanted == 'x' }} gives 1, neither true nor false",
+         "${{ vars.wanted == 'x' }}"),
+        ("body: nobody knows what is wrong", "name: one"),
+        ("for_each: 5 is no list", "name: one"),
+    ],
+)  # fmt: skip
+def test_spot_of_an_expression(message: str, spot: str) -> None:
+    """What has no value is drawn where it stands, be it in the midst of a text."""
+    error = {"type": "template", "message": message, "response": None}
+    failed = envelope(source="p.yaml:4:5", error=error)
+    place, line = find_spot(failed, lambda file: parse(COMPUTED, file))
+    assert line[place.column - 1 : place.column - 1 + place.length] == spot
+
+
 def test_spot_in_a_file_that_is_gone() -> None:
     """Where the file cannot be read any more, the place is told and nothing drawn."""
     place, line = find_spot(envelope(source="gone.yaml:4:2"), lambda _: None)

@@ -1125,6 +1125,8 @@ def test_one_finds_the_only_item() -> None:
     assert templates.expression("(rows | one(id=2)).k").evaluate(scope) == 1
     for source, said in {
         "rows | one(id=3)": "no item has id 3",
+        "rows | where(id=3) | one": "one: the list has no items",
+        "rows | one": "one: the list has 2 items",
         "rows | one(k=1)": "2 items",
     }.items():
         with pytest.raises(TemplateError, match=said):

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from runner.model import Json
 
+# Characters of an expression that messages show.
+MOST_SHOWN = 80
+
 
 class TemplateError(Exception):
     """An expression that cannot be read or has no value: what is wrong, and what to do."""

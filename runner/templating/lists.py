@@ -254,12 +254,14 @@ def _random(context: Any, value: Iterable[Any]) -> Any:
 def _one(environment: Any, value: Iterable[Any], **wanted: Any) -> Any:
     """The one item whose fields equal what is wanted; that there is no other is made sure of."""
     found = _where(environment, value, **wanted)
+    if len(found) == 1:
+        return found[0]
+    if not wanted:
+        raise ValueError(f"one: the list has {len(found) or 'no'} items")
     said = ", ".join(f"{field} {content!r}" for field, content in wanted.items())
-    if not found:
-        raise ValueError(f"one: no item has {said}")
-    if len(found) > 1:
-        raise ValueError(f"one: {len(found)} items have {said}")
-    return found[0]
+    raise ValueError(
+        f"one: {len(found)} items have {said}" if found else f"one: no item has {said}"
+    )
 
 
 LIST_FILTERS: dict[str, Callable[..., Any]] = {

@@ -225,7 +225,8 @@ def missing(scope: Mapping[str, Any], root: str, path: tuple[str | int, ...] = (
             value = value[name]
         elif isinstance(value, list | str) and isinstance(key, int):
             if not -len(value) <= key < len(value):
-                parts = "items" if isinstance(value, list) else "characters"
+                parts = "item" if isinstance(value, list) else "character"
+                parts += "s" * (len(value) != 1)
                 return TemplateError(
                     f"{shown} has {len(value)} {parts}, so there is no {after}",
                     "guard it with when, or say what holds then with default",

@@ -22,6 +22,7 @@ from runner.templating.arithmetic import MAX_REPEAT, check_operands
 from runner.templating.budget import CALL_COST, LOOKUP_COST, Budget, OverBudgetError
 from runner.templating.evaluation import COMPARISONS, Builder, Names, Part
 from runner.templating.expressions import (
+    MOST_SHOWN,
     Expression,
     Reference,
     TemplateError,
@@ -100,7 +101,7 @@ class Sandbox(SandboxedEnvironment):
     ) -> Json:
         """The value of an expression that is ready, a JSON value. Raises TemplateError."""
         self.budget.open(source)
-        shown = source.strip()[:80]
+        shown = source.strip()[:MOST_SHOWN]
         try:
             return Plain(self.budget).value(part(Names(self, scope)))
         except UndefinedError as error:

@@ -9,11 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CATALOGUE, ROOT, Command, Run, Start, calls, plan_of, run_stubbed, steps
+from conftest import (
+    CATALOGUE,
+    ROOT,
+    Command,
+    HeldClock,
+    Run,
+    Start,
+    calls,
+    plan_of,
+    run_stubbed,
+    steps,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.emulator import Emulator, Fault
+from runner.errors import ExitCode
 from runner.execution.overlap import Overlap, in_order
 from runner.model import Finished, Reply, Request, StepFinished
 from runner.planning.order import order_of
@@ -275,6 +287,41 @@ def test_an_error_within(folder: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         run_stubbed(folder, text, send, overlap=Overlap(2, [()] * 8))
     assert 2 <= len(asked) <= 4
+
+
+def test_a_run_that_was_broken_off_sends_nothing_more(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for its turn in another thread stays where it is once the run has ended."""
+    asleep, over = threading.Event(), threading.Event()
+    asked: list[str] = []
+    known, join = set(threading.enumerate()), threading.Thread.join
+
+    class Clock(HeldClock):
+        def sleep(self, seconds: float) -> None:
+            asleep.set()
+            assert over.wait(5)
+            super().sleep(seconds)
+
+    def interrupted(*_: object) -> None:  # as by a second Ctrl-C
+        assert asleep.wait(5)
+        raise KeyboardInterrupt
+
+    def send(request: Request) -> Reply:
+        asked.append(request.url)
+        return Reply(429, {"retry-after": "9"}, b"")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "join", interrupted)
+        summary, _ = run_stubbed(
+            folder, steps(get(1), get(2)), send, clock=Clock(), overlap=Overlap(2, [()] * 2)
+        )
+    sent = len(asked)
+    over.set()
+    for thread in set(threading.enumerate()) - known:
+        join(thread, 5)
+    assert summary.exit_code == ExitCode.INTERRUPTED
+    assert 1 <= sent == len(asked) <= 2
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 9])

@@ -22,7 +22,7 @@ from .measuring import (
     run_for_memory,
     settle,
 )
-from .peers import PEERS, Peer
+from .peers import PEERS, Peer, hurl_apart
 from .server import KEY, PATH
 
 SMALL, LARGE = 3, 300
@@ -382,11 +382,13 @@ def in_parallel(bench: Bench, server: Server) -> Iterator[Row]:
                 COUNT=LARGE,
             )  # fmt: skip
             run_ = [bench.runner, "run", "--quiet", "--report", "report.jsonl"]
-            shares = _shares(
-                slow, bench, folder, env, LARGE * DELAY / workers,
-                {"loop": [*run_, loop], "jobs": [*run_, apart, f"--jobs={workers}"],
-                 "httpx": [bench.python, "-c", script]},
-            )  # fmt: skip
+            commands = {"loop": [*run_, loop], "jobs": [*run_, apart, f"--jobs={workers}"],
+                        "httpx": [bench.python, "-c", script]}  # fmt: skip
+            hurl = next(peer for peer in PEERS if peer.name == "Hurl").find(bench.peers)
+            if hurl:
+                address = slow.url + PATH.decode()
+                commands["Hurl"] = [hurl, *hurl_apart(folder, address, LARGE, workers)]
+            shares = _shares(slow, bench, folder, env, LARGE * DELAY / workers, commands)
             for name, what in (
                 ("loop", f"for_each of 300 at 20 ms, concurrency {workers}"),
                 ("jobs", f"300 steps at 20 ms, --jobs {workers}"),
@@ -396,6 +398,12 @@ def in_parallel(bench: Bench, server: Server) -> Iterator[Row]:
                           f"≥ {aim}" if name == "loop" else "",
                           {"share": shares[name].median,
                            "beside_share": shares["httpx"].median})  # fmt: skip
+            if hurl:
+                share = shares["Hurl"].median
+                yield Row(f"300 steps at 20 ms, --jobs {workers}",
+                          f"{shares['jobs'].median:.0%} of the ideal",
+                          f"Hurl, 300 files, --jobs {workers}: {share:.0%}", None, "",
+                          {"share": shares["jobs"].median, "beside_share": share})  # fmt: skip
 
 
 def _shares(

@@ -100,6 +100,16 @@ def _hurl(folder: Path, url: str, turns: int) -> list[str]:
     return ["--test", "--report-json", "report", _lines(folder / "work.hurl", lines)]
 
 
+def hurl_apart(folder: Path, url: str, count: int, workers: int) -> list[str]:
+    """As many files that each read a campaign: what Hurl does at a time are files."""
+    head = [f"{name}: {value}" for name, value in _HEADERS.items()]
+    own = folder / "apart"
+    own.mkdir(exist_ok=True)
+    for number in range(1, count + 1):
+        _lines(own / f"{number}.hurl", [f"GET {url}/{number}", *head, "HTTP 200"])
+    return ["--test", "--jobs", str(workers), "--report-json", "report", "apart"]
+
+
 def _k6(folder: Path, url: str, turns: int) -> list[str]:
     script = f"""
 import http from 'k6/http';

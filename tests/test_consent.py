@@ -121,13 +121,42 @@ def test_each_step_is_told_with_its_own_tracker(
     )
 
 
-@pytest.mark.parametrize(("second", "words"), [
-    ("{name: b, for_each: [2, 3], resource: offer, operation: delete, id: \"${{ item }}\"}", " up to 20"),
-    ("{name: b, resource: offer, operation: delete, id: 2}", ""),
+EACH = "{name: b, for_each: %s, resource: offer, operation: delete, id: '${{ item }}'}"
+INNER = EACH.replace("name: b", "name: c") % "[2, 3, 4]"
+
+
+@pytest.mark.parametrize(("second", "words", "each"), [
+    ("{name: b, resource: offer, operation: delete, id: 2}", "", ""),
+    (EACH % "[2, 3]", " 3", " once for each of 2 items"),
+    (EACH % "'${{ range(inputs.many) }}'", " 6", " once for each of 5 items"),
+    (EACH % "'${{ inputs.ids }}'", " 3", " once for each of 2 items"),
+    (f"{{name: b, for_each: [1, 2], as: outer, steps: [{INNER}]}}", " 7",
+     " once for each of 3 items"),
+    (f"{{name: b, when: '${{{{ inputs.many > 2 }}}}', steps: [{INNER}]}}", " up to 20",
+     " once for each of 3 items"),
+    (EACH % "'${{ steps.all.data | pluck(\"id\") }}'", " up to 20", " once for each item"),
+    (EACH % "'${{ vars.some }}'", " up to 20", " once for each item"),
+    (EACH % "'${{ inputs.ids[7] }}'", " up to 20", " once for each item"),
+    (EACH.replace("resource", "when: '${{ item > 2 }}', resource") % "[2, 3]", " up to 20",
+     " once for each item"),
 ])  # fmt: skip
-def test_how_much_may_be_destroyed_is_told(run: Command, second: str, words: str) -> None:
-    """Where the number is not that of the steps, the bound is."""
-    assert f"this playbook destroys{words}, on default" in run(steps(DELETE, second)).err
+def test_how_much_is_destroyed_is_told(run: Command, second: str, words: str, each: str) -> None:
+    """Where the number is not that of the steps it is told, or the bound if nobody knows it."""
+    head = ("inputs:\n  many: {type: integer, default: 5}\n  ids: {type: array, default: [4, 5]}\n"
+            "vars: {some: [6]}\n")  # fmt: skip
+    said = run(head + steps(READ, DELETE, second))
+    assert f"this playbook destroys{words}, on default" in said.err, said.err
+    assert f"  offer.delete{each}; " in said.err
+
+
+@pytest.mark.parametrize("items", ["'${{ range(1, 900) }}'", str([*range(1, 900)])])
+def test_a_loop_that_is_known_to_destroy_too_much_is_refused_beforehand(
+    run: Command, tracker: Emulator, items: str
+) -> None:
+    """What can be known is said before anything is sent, and not when the loop begins."""
+    said = run(steps(READ, EACH % items), "--yes")
+    assert (said.code, calls(tracker)) == (2, [])
+    assert "this playbook destroys 899, and may destroy 20" in said.err
 
 
 @pytest.mark.parametrize("kind", UNBOUNDED)
@@ -158,7 +187,7 @@ def test_below_blocks_and_includes(run: Command, tracker: Emulator, folder: Path
     )
     assert "--yes=block.child.wipe" in run(text, "--yes").err
     said = run(text, "--yes=block.child.wipe")
-    assert "last  offer.delete once for each item" in said.err
+    assert "last  offer.delete once for each of 2 items" in said.err
     assert calls(tracker) == []
     assert run(text, "--yes=block.child.wipe", "--yes").code == 0
     assert len(calls(tracker)) == 3
@@ -252,6 +281,8 @@ def _answer(terminal: int, keys: bytes) -> None:
 # -- how many -------------------------------------------------------------------------------------
 
 LOOP = "{{name: gone, for_each: {0}, resource: offer, operation: delete, id: '${{{{ item }}}}'}}"
+# Ids of so many offers, which nobody knows before they are read.
+READ_IDS = "\"${{{{ steps.all.data[:{0}] | pluck('id') }}}}\""
 
 
 def test_too_many_are_refused_beforehand(run: Command, tracker: Emulator) -> None:
@@ -275,8 +306,8 @@ def test_a_loop_that_fits(run: Command, tracker: Emulator, most: int | None, sen
 def test_a_loop_too_long_is_refused_before_its_first(
     run: Command, tracker: Emulator, most: int | None, count: int
 ) -> None:
-    """A loop that is known to destroy too much does not begin."""
-    text = steps(READ, LOOP.format(f'"${{{{ range(1, {count + 1}) }}}}"'))
+    """A loop that turns out to destroy too much does not begin."""
+    text = steps(READ, LOOP.format(READ_IDS.format(count)))
     args = [] if most is None else [f"--max-destroy={most}"]
     said = run(text, "--yes", *args)
     assert (said.code, calls(tracker)) == (1, ["GET /offers"])
@@ -293,9 +324,12 @@ def test_a_block_counts_for_each_of_its_items(run: Command, tracker: Emulator) -
     """What a block destroys counts as often as it runs."""
     inner = "steps: [{name: a, resource: offer, operation: delete, id: '${{ item }}'}, " \
             "{name: b, resource: offer, operation: delete, id: '${{ item + 10 }}'}]"  # fmt: skip
-    text = steps(f"{{name: both, for_each: [1, 2, 3], {inner}}}")
-    assert run(text, "--yes", "--max-destroy=5").code == 1
+    known = steps(f"{{name: both, for_each: [1, 2, 3], {inner}}}")
+    assert run(known, "--yes", "--max-destroy=5").code == 2
     assert calls(tracker) == []
+    text = steps(READ, f"{{name: both, for_each: {READ_IDS.format(3)}, {inner}}}")
+    assert run(text, "--yes", "--max-destroy=5").code == 1
+    assert calls(tracker) == ["GET /offers"]
     assert run(text, "--yes", "--max-destroy=6").code == 0
 
 
@@ -313,8 +347,8 @@ def test_what_cannot_be_known_is_counted(run: Command, tracker: Emulator, worker
     assert len(archived) == 5
 
 
-ALL = LOOP.format("[1, 2, 3]")[:-1] + ", on_error: continue}"
-ASKING = ALL.replace("[1, 2, 3]", "'${{ range(1, 9) }}', when: '${{ item > 0 }}'")
+ALL = LOOP.format(READ_IDS.format(3))[:-1] + ", on_error: continue}"
+ASKING = ALL.replace("resource", "when: '${{ item > 0 }}', resource")
 
 
 @pytest.mark.parametrize(("loop", "destroyed"), [(ALL, 0), (ASKING, 2)], ids=["known", "counted"])
@@ -325,9 +359,9 @@ def test_once_it_is_too_much_nothing_goes_on(
     read = READ.replace("name: all, ", "")
     block = f"{{name: block, on_error: continue, steps: [{loop}, {read}]}}"
     more = "{name: more, resource: offer, operation: delete, id: 20, on_error: continue}"
-    said = run(steps(block, more, read) + f"finally: [{read}]\n", "--yes", "--max-destroy=2")
+    said = run(steps(READ, block, more, read) + f"finally: [{read}]\n", "--yes", "--max-destroy=2")
     assert said.code == 1
-    assert len(calls(tracker)) == destroyed + 1
+    assert len(calls(tracker)) == destroyed + 2
     assert calls(tracker)[-1] == "GET /offers"
 
 
@@ -335,4 +369,8 @@ def test_steps_count_together(run: Command, tracker: Emulator) -> None:
     """The number is for the whole run, not for each step."""
     text = steps(LOOP.format("[1, 2]"), LOOP.format("[3, 4]").replace("gone", "more"))
     said = run(text, "--yes", "--max-destroy=3")
-    assert (said.code, len(calls(tracker))) == (1, 2)
+    assert (said.code, calls(tracker)) == (2, [])
+    ids = READ_IDS.format(4).replace("[:4]", "[2:4]")
+    text = steps(READ, LOOP.format("[1, 2]"), LOOP.format(ids).replace("gone", "more"))
+    said = run(text, "--yes", "--max-destroy=3")
+    assert (said.code, len(calls(tracker))) == (1, 3)

@@ -1448,10 +1448,11 @@ def test_destroys_of_all_parts_count(place: Make) -> None:
     it.write(
         HEAD
         + """
+vars: {more: [4, 5]}
 steps:
   - {name: one, for_each: [1, 2], resource: offer, operation: delete, id: "${{ item }}"}
   - {name: note, resource: offer, operation: update, retry: 0, id: 3, body: {notes: x}}
-  - {name: two, for_each: [4, 5], resource: offer, operation: delete, id: "${{ item }}"}
+  - {name: two, for_each: "${{ vars.more }}", resource: offer, operation: delete, id: "${{ item }}"}
 """
     )
     it.tracker.fault(BROKEN)

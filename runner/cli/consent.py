@@ -4,32 +4,43 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 
 from runner.cli.output import say
 from runner.errors import RunnerError
-from runner.model import Effect
-from runner.planning import Block, Call, Include, Plan, Step, surely_destroyed, tracker_of
+from runner.model import Json
+from runner.planning import (
+    Block,
+    Call,
+    Include,
+    Plan,
+    Step,
+    destroys,
+    repeats,
+    surely_destroyed,
+    tracker_of,
+)
 from runner.templating.expressions import nearest
 
 
 class _Threat(NamedTuple):
     """A step that destroys: its label, and what it does; `unbounded` where nothing limits it.
 
-    `tracker` is where, as `tracker_of` tells it.
+    `often` is how often, where that is known, and `tracker` where, as `tracker_of` tells it.
     """
 
     label: str
     says: str
+    often: int | None
     unbounded: str
     tracker: str | None
 
 
 def check_destroys(plan: Plan, most: int | None) -> None:
-    """Refuse what is known beforehand to destroy too much; loops know when they come to it."""
-    count = surely_destroyed(plan.all_steps)
+    """Refuse what is known beforehand to destroy too much; other loops know once they begin."""
+    count = surely_destroyed(plan.all_steps, plan.inputs.values)
     if most is not None and count > most:
         raise RunnerError(
             f"this playbook destroys {count}, and may destroy {most}",
@@ -46,8 +57,7 @@ def require_consent(
     calls may destroy. What has no bound must be named, on a terminal too: `--yes=STEP`. A name
     that is none of a step that destroys is refused.
     """
-    scope = {"inputs": dict(plan.inputs.values)}
-    threats = list(_threats(plan.all_steps, scope))
+    threats = list(_threats(plan.all_steps, plan.inputs.values))
     unnamed = [t for t in threats if t.unbounded and t.label not in yes]
     if unnamed:
         first = unnamed[0]
@@ -60,7 +70,10 @@ def require_consent(
         return
     places = {threat.tracker for threat in open_}
     one = f", on {where(*places)}" if len(places) == 1 else ""
-    bound = "" if surely_destroyed(plan.all_steps) == len(open_) else f" up to {most}"
+    counts = [threat.often for threat in open_]
+    bound = f" up to {most}" if None in counts else f" {sum(filter(None, counts))}"
+    if set(counts) == {1}:
+        bound = ""
     lines = [f"this playbook destroys{bound}{one}:"]
     for threat in open_:
         at = "" if one else f", on {where(threat.tracker)}"
@@ -88,21 +101,31 @@ def _check_names(names: Iterable[str], labels: list[str]) -> None:
 
 
 def _threats(
-    steps: Iterable[Step], scope: Mapping[str, Any], outer: str = "", tracker: str | None = None
+    steps: Iterable[Step],
+    given: Mapping[str, Json],
+    outer: str = "",
+    tracker: str | None = None,
+    each: int | None = 1,
 ) -> Iterator[_Threat]:
+    scope = {"inputs": dict(given)}
     for step in steps:
         label = f"{outer}.{step.label}" if outer else step.label
         work = step.work
+        if not isinstance(work, Block | Include) and not destroys(work, given):
+            continue
+        own = repeats(step, given)
+        count = None if own is None or each is None else own * each
         if isinstance(work, Block):
-            yield from _threats(work.steps, scope, label, tracker)
+            yield from _threats(work.steps, given, label, tracker, count)
         elif isinstance(work, Include):
             within = tracker_of(work, scope, tracker)
-            yield from _threats(work.plan.all_steps, {}, label, within)
-        elif isinstance(work, Call) and work.operation.effect is Effect.DESTROYS:
-            repeated = " once for each item" if step.loop else ""
+            yield from _threats(work.plan.all_steps, {}, label, within, count)
+        elif isinstance(work, Call):
+            items = "item" if own is None else f"of {own} items"
+            repeated = f" once for each {items}" if step.loop else ""
             archives = "; the tracker archives it" if work.operation.archives else ""
             says = f"{work.operation}{repeated}{archives} ({step.place})"
-            yield _Threat(label, says, _unbounded(work), tracker_of(work, scope, tracker))
+            yield _Threat(label, says, count, _unbounded(work), tracker_of(work, scope, tracker))
 
 
 def _unbounded(call: Call) -> str:

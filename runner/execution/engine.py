@@ -215,7 +215,7 @@ class _Playbook:
 
     def _check_destroys(self, step: Step, count: int) -> None:
         """A loop that is known to destroy too much is refused before its first item."""
-        each_time = 0 if step.when_each else destroys(step.work)
+        each_time = 0 if step.when_each else destroys(step.work, {})
         if each_time:
             self._tally.take_destroy(self._outside.most_destroyed, each_time * count, only_ask=True)
 

@@ -14,6 +14,7 @@ from runner.planning.plan import (
     Until,
     Work,
     destroys,
+    repeats,
     step_fingerprints,
     surely_destroyed,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "build",
     "destroys",
     "named_trackers",
+    "repeats",
     "step_fingerprints",
     "surely_destroyed",
     "tracker_of",

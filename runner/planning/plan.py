@@ -12,7 +12,15 @@ from runner.inputs import Inputs
 from runner.model import Effect, Json, Place
 from runner.playbook import Document, fingerprint
 from runner.shapes import Shape
-from runner.templating import Expression, Reference, Renderer, Templates
+from runner.templating import (
+    Expression,
+    Reference,
+    Renderer,
+    TemplateError,
+    Templates,
+    items_of,
+    roots_of,
+)
 from runner.wire import Convert
 
 
@@ -204,20 +212,38 @@ def _add_inside(steps: Sequence[Step], whole: set[str], *, inside: bool) -> None
             _add_inside(step.work.steps, whole, inside=inside or step.name in whole)
 
 
-def destroys(work: Work) -> int:
+def repeats(step: Step, given: Mapping[str, Json]) -> int | None:
+    """How often a step runs with these inputs, where that is known before anything is sent."""
+    if step.when is not None:
+        return None
+    if step.loop is None:
+        return 1
+    roots = roots_of(step.loop.items)
+    if roots is None or not roots <= {"inputs"}:
+        return None
+    try:
+        items = items_of(step.loop.items, {"inputs": given})
+    except TemplateError:  # which is for the step to say, once it comes to it
+        return None
+    return len(items) if isinstance(items, Sequence) and not isinstance(items, str) else None
+
+
+def destroys(work: Work, given: Mapping[str, Json]) -> int:
     """How many calls that destroy a step makes at least, each time that it runs."""
     if isinstance(work, Call):
         return int(work.operation.effect is Effect.DESTROYS)
     if isinstance(work, Block):
-        return surely_destroyed(work.steps)
+        return surely_destroyed(work.steps, given)
     if isinstance(work, Include):
-        return surely_destroyed(work.plan.steps)
+        return surely_destroyed(work.plan.steps, {})
     return 0
 
 
-def surely_destroyed(steps: Iterable[Step]) -> int:
-    """How many calls that destroy are made by steps of a list that neither loop nor ask."""
-    return sum(destroys(step.work) for step in steps if step.when is None and step.loop is None)
+def surely_destroyed(steps: Iterable[Step], given: Mapping[str, Json]) -> int:
+    """How many calls that destroy are made by steps of a list whose number is known beforehand."""
+    counts = ((destroys(step.work, given), step) for step in steps)
+    # What a loop goes through is looked at only where it matters.
+    return sum(count * (repeats(step, given) or 0) for count, step in counts if count)
 
 
 def step_fingerprints(plan: Plan) -> dict[str, str]:

@@ -13,9 +13,10 @@ import orjson
 
 from runner.model import Json
 
+Default = Callable[[Any], Json] | None
+
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _in_ascii = json.JSONEncoder(separators=(",", ":")).encode
-_sorted = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 # As orjson names what only resembles plain JSON, and so is not left to it.
 _PLAIN = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 # A number of so many digits may be none that 64 bits hold: orjson would make it a float.
@@ -24,7 +25,7 @@ _DIGITS = bytes(ord("0") if chr(byte).isdigit() else byte for byte in range(128)
 )
 _LONG = b"0" * 19
 _DEEP = 250  # levels that orjson writes
-_NULL = b"null"  # as orjson writes NaN and infinity too
+NULL = b"null"  # as orjson writes NaN and infinity too
 
 
 def encode(value: Json) -> str:
@@ -52,32 +53,34 @@ def encode_body(value: Json) -> bytes:
 
     Raises ValueError where it cannot be (infinite floats, lone surrogates), and else as `encode`.
     """
-    return _exactly(value, _PLAIN, _encode)
+    return _exactly(value, _PLAIN, lambda body: _encode(body).encode())
 
 
-def encode_sorted(value: Json, default: Callable[[Any], Json] | None = None) -> bytes:
-    """The value in UTF-8, the same whatever the order of its keys, for comparing alone.
+def encode_sorted(value: Json) -> bytes:
+    """The value in UTF-8, the same whatever the order of its keys, for comparing alone."""
+    return _exactly(value, _PLAIN | orjson.OPT_SORT_KEYS, sorted_by_json)
+
+
+def sorted_by_orjson(value: Json, default: Default = None) -> bytes:
+    """As `encode_sorted` gives it where there is no null. Raises TypeError where that is json's.
 
     `default` is asked for what stands in the place of what JSON does not know.
     """
-    written = _sorted
-    if default is not None:
-        written = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=default).encode
-    return _exactly(value, _PLAIN | orjson.OPT_SORT_KEYS, written, default)
+    return orjson.dumps(value, default, _PLAIN | orjson.OPT_SORT_KEYS)
 
 
-def _exactly(
-    value: Json,
-    options: int,
-    otherwise: Callable[[Json], str],
-    default: Callable[[Any], Json] | None = None,
-) -> bytes:
+def sorted_by_json(value: Json, default: Default = None) -> bytes:
+    """As `encode_sorted` gives it where orjson cannot be relied on."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=default).encode()
+
+
+def _exactly(value: Json, options: int, otherwise: Callable[[Json], bytes]) -> bytes:
     """By orjson, unless there is a null in it, which may be a number that JSON has not."""
     try:
-        data = orjson.dumps(value, default, options)
+        data = orjson.dumps(value, option=options)
     except TypeError:
-        data = _NULL
-    return otherwise(value).encode() if _NULL in data else data
+        data = NULL
+    return otherwise(value) if NULL in data else data
 
 
 def decode(data: bytes, otherwise: Callable[[], Json] | None = None) -> Json:

@@ -41,13 +41,21 @@ def items_of(document: Document) -> Any:
     return document.data["steps"][0]["for_each"]
 
 
-@given(st.lists(WRITTEN, max_size=6), st.booleans())
-@example(["1", "2"], False)
-@example(["'1'", "a b"], True)
-@example(["x", "*a"], False)
-@example(["1", "steps.a.data.id"], False)
-@example(["1", "${{ inputs.a }}", "2"], True)
-def test_many_are_what_a_list_would_be(written: list[str], flow: bool) -> None:
+# What may stand beside it: whether a null or a letter beyond ASCII is anywhere in a document
+# decides how all of it is written down for its fingerprint.
+BESIDE = st.sampled_from(["", "    notes: ~\n", "    notes: é\n", "    notes: null é\n"])
+
+
+@given(st.lists(WRITTEN, max_size=6), st.booleans(), BESIDE)
+@example(["1", "2"], False, "")
+@example(["'1'", "a b"], True, "")
+@example(["x", "*a"], False, "")
+@example(["1", "${{ inputs.a }}", "2"], False, "")
+@example(["é", "1"], False, "    notes: ~\n")
+@example(["~", "1"], False, "    notes: é\n")
+@example(["~", "1", "2", "3", "é"], False, "")
+@example(["1", "2", "3", "'null'", "é"], False, "")
+def test_many_are_what_a_list_would_be(written: list[str], flow: bool, beside: str) -> None:
     """The same values and places, the same problems, and the same fingerprint."""
     if flow:
         items = "[" + ", ".join(written) + "]"
@@ -56,7 +64,7 @@ def test_many_are_what_a_list_would_be(written: list[str], flow: bool) -> None:
     text = (
         f"version: 1\nx: &a 5\nsteps:\n  - name: each\n    for_each: {items}\n    y: 1\n"
         "    resource: offer\n    operation: get\n    id: ${{ item }}\n"
-        "    when: ${{ item.x == 1 }}\n"
+        f"    when: ${{{{ item.x == 1 }}}}\n{beside}"
     )
     many, plain = read(text, 1), read(text, 10**9)
     assert many.problems == plain.problems
@@ -70,7 +78,9 @@ def test_many_are_what_a_list_would_be(written: list[str], flow: bool) -> None:
     path = ("steps", 0, "for_each")
     for index in range(len(wanted)):
         assert many.offset((*path, index)) == plain.offset((*path, index))
-    assert many.fingerprint() == plain.fingerprint()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("runner.playbook.many._AT_ONCE", 2)
+        assert many.fingerprint() == plain.fingerprint()
     plain_items = all(not isinstance(item, dict | list) and "{{" not in str(item)
                       for item in wanted)  # fmt: skip
     if type(found) is Many:
@@ -103,6 +113,8 @@ def test_a_long_list_is_kept_as_it_stands() -> None:
         "version: 1\nsteps: &a [{for_each: %s}]",
         "steps: [{for_each: %s}]",
         "- {for_each: %s}",
+        "version: 1\nsteps: {a: {for_each: %s}}",
+        "version: 1\nsteps: [{steps: {a: {for_each: %s}}}]",
     ],
 )
 def test_elsewhere_a_list_is_a_list(text: str) -> None:
@@ -113,7 +125,7 @@ def test_elsewhere_a_list_is_a_list(text: str) -> None:
     def walk(value: Any) -> None:
         assert type(value) is not Many
         for part in value.values() if isinstance(value, dict) else value:
-            if isinstance(part, dict | list):
+            if isinstance(part, dict | list | Many):
                 walk(part)
 
     walk(document.data)
@@ -137,6 +149,16 @@ def test_a_loop_over_many(folder: Path) -> None:
     assert type(plan.document.data["steps"][0]["for_each"]) is Many
     summary, _ = run_stubbed(folder, text, send, keep=False)
     assert (summary.failed, len(asked), asked[-1]) == (0, 998, "998")
+
+
+@pytest.mark.parametrize("few", [1, 10**9])
+def test_what_looks_like_a_path_of_ours_is_found_among_many(few: int) -> None:
+    """An expression without its braces would be an item as it stands."""
+    text = "version: 1\ninputs: {a: {type: integer}}\n" + steps(
+        "{resource: offer, operation: get, id: '${{ item }}', for_each: [1, x.y, inputs.a]}"
+    ).replace("version: 1\n", "", 1)
+    (problem,) = check(read(text, few), _rules())
+    assert (problem.code, problem.place.column) == ("KP305", 77)
 
 
 def _written(folder: Path, text: str) -> Path:

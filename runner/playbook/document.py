@@ -7,13 +7,13 @@ import os
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from runner.compact import encode_sorted
+from runner.compact import NULL, Default, encode_sorted, sorted_by_json, sorted_by_orjson
 from runner.model import Json, Place, Problem, Severity
 from runner.playbook.many import Many
 
@@ -213,6 +213,22 @@ def silenced(line: str) -> frozenset[str]:
 
 def fingerprint(value: Json) -> str:
     """SHA-256 of a document's value, the same for the same content however it was written."""
+    try:
+        return hashlib.sha256(encode_sorted(value)).hexdigest()
+    except TypeError:  # there is a long list in it, which is written down bit by bit
+        pass
+    digest, encode = hashlib.sha256(), sorted_by_orjson
+    try:
+        exact = any(NULL in part for part in _written(value, encode))
+    except TypeError:
+        exact = True
+    for part in _written(value, sorted_by_json if exact else encode):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _written(value: Json, encode: Callable[[Json, Default], bytes]) -> Iterator[bytes]:
+    """A value as JSON, in parts, with each long list where its mark stands."""
     many: dict[int, Many] = {}
     mark = os.urandom(16).hex()
 
@@ -220,15 +236,12 @@ def fingerprint(value: Json) -> str:
         many[id(part)] = part
         return f"{mark}{id(part)}"
 
-    written = encode_sorted(value, marked)
-    if not many:
-        return hashlib.sha256(written).hexdigest()
-    # What is long is put in bit by bit, where its mark stands.
-    digest = hashlib.sha256()
+    written = encode(value, marked)
     for number, part in enumerate(re.split(rb'"%b(\d+)"' % mark.encode(), written)):
-        for piece in many[int(part)].written() if number % 2 else (part,):
-            digest.update(piece)
-    return digest.hexdigest()
+        if number % 2:
+            yield from many[int(part)].written(lambda items: encode(items, None))
+        else:
+            yield part
 
 
 def show_trail(path: Trail) -> str:

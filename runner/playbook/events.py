@@ -24,7 +24,7 @@ def events_of(text: str) -> Iterator[Any]:
         # libyaml compares each directive with all before it, and reads them all at one go.
         raise yaml.MarkedYAMLError(problem="far too many directives")
     # The parser makes a copy of what it is given whole.
-    parser = _PARSER(_Parts(text) if len(text) > _LARGE and text.isascii() else text)
+    parser = _PARSER(_Parts(text) if len(text) > _LARGE else text)
     try:
         while (event := parser.get_event()) is not None:
             yield event
@@ -40,9 +40,15 @@ class _Parts:
         self._at = 0
 
     def read(self, size: int = 4096, /) -> str:
-        """The next characters, and nothing at the end."""
-        part = self._text[self._at : self._at + size]
+        """The next characters, and nothing at the end. Raises UnicodeEncodeError."""
+        at = self._at
+        part = self._text[at : at + size]
         self._at += size
+        try:
+            part.encode()
+        except UnicodeEncodeError as error:  # with its place in the whole
+            begin, end = at + error.start, at + error.end
+            raise UnicodeEncodeError(error.encoding, self._text, begin, end, error.reason) from None
         return part
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import overload
 
-from runner.compact import encode_sorted
 from runner.model import Json
 from runner.playbook.scalars import NotJsonError, meaning
 
@@ -65,12 +64,12 @@ class Many(Sequence[Json]):
         begin = self.spots[index]
         return _read(self._text[begin : begin + self._lengths[index]])
 
-    def written(self) -> Iterator[bytes]:
+    def written(self, encode: Callable[[Json], bytes]) -> Iterator[bytes]:
         """The list as JSON, in parts."""
         yield b"["
         for at in range(0, len(self), _AT_ONCE):
             yield b"," if at else b""
-            yield encode_sorted(self[at : at + _AT_ONCE])[1:-1]
+            yield encode(self[at : at + _AT_ONCE])[1:-1]
         yield b"]"
 
 

@@ -121,7 +121,8 @@ class Reader:
         """What a collection is read into that begins here."""
         if type(event) is MappingStartEvent:
             return Map()
-        if around.key == "for_each" and not event.anchor and _is_step(stack):
+        anchored = event.anchor or around.anchor
+        if around.key == "for_each" and not anchored and _is_step(stack):
             return Many(self._document.text)
         return Seq()
 
@@ -315,11 +316,14 @@ def _is_step(stack: list[_Frame]) -> bool:
 
     They are the list of documents, and by turns a mapping and the list of steps in it.
     """
+    lists, maps = stack[0::2], stack[1::2]
     if len(stack) % 2 == 0 or any(frame.anchor for frame in stack):
         return False
-    if "version" not in stack[1].value:  # the file is a body, and no playbook
+    if any(type(frame.value) is not Seq for frame in lists):
         return False
-    keys = [frame.key for frame in stack[1::2]]
+    if "version" not in maps[0].value:  # the file is a body, and no playbook
+        return False
+    keys = [frame.key for frame in maps]
     return keys[0] in {"steps", "finally"} and set(keys[1:]) <= {"steps"}
 
 

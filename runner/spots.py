@@ -21,6 +21,8 @@ _LACKING = re.compile(
     r"(?P<holder>[\w.\[\]]+) (?:has no|is .*, so it has no) '(?P<name>\w+)'"
     r"|so there is no (?P<path>[\w.\[\]]+)\Z"
 )
+# What may come before an expression that a message begins with.
+_BEFORE = re.compile(r"\A(?:the condition )?(?:\$\{\{\s*)?")
 # An offset, and how long what stands there is, `None` for the whole of a scalar.
 Spot = tuple[int, int | None]
 
@@ -90,22 +92,34 @@ def _narrowed(document: Document, trail: Trail, envelope: Mapping[str, Any]) -> 
 
 
 def _expression(document: Document, trail: Trail, message: str) -> Spot | None:
-    """The expression that has no value: its message names it, or the part that is missing."""
-    step, key = document.value(trail), message.partition(":")[0]
-    own = {key: step[key]} if key in step else {k: v for k, v in step.items() if k != "steps"}
-    lacking = _LACKING.search(message)
-    missing = (lacking["path"] or f"{lacking['holder']}.{lacking['name']}") if lacking else message
-    found, length = None, 0
+    """The expression that has no value: with the part that is missing, or named by its message."""
+    step = document.value(trail)
+    key, _, said = message.partition(": ")
+    if key in step:
+        own = {key: step[key]}
+    else:
+        own, said = {k: v for k, v in step.items() if k != "steps"}, message
+    lacking, said = _LACKING.search(said), _BEFORE.sub("", said, 1)
+    missing = (lacking["path"] or f"{lacking['holder']}.{lacking['name']}") if lacking else ""
+    best, found = (0, 0), None
     for text, where in _texts(own, trail):
         for code in _codes(text):
-            named = code.strip()[:MOST_SHOWN] in message or missing in code
-            if named and len(code) > length:
-                found, length = (code, document.offset(where)), len(code)
+            lacks = bool(missing) and re.search(rf"(?<![\w.]){re.escape(missing)}(?!\w)", code)
+            named = _begins_with(said, code.strip()[:MOST_SHOWN])
+            # Of several that lack it the first is evaluated first; a name is as long as it gets.
+            score = 2 * bool(lacks) + named, 0 if lacks else len(code)
+            if (lacks or (named and not missing)) and score > best:
+                best, found = score, (code, document.offset(where))
     if found is None:
         return None
     written, offset = OPEN + found[0] + "}}", found[1]
     at = document.text.find(written, offset, document.end(offset))
     return (at, len(written)) if at >= 0 else (offset, None)
+
+
+def _begins_with(said: str, code: str) -> bool:
+    """Whether a message begins with an expression, and not with one that is longer."""
+    return said.startswith(code) and not re.match(r"[\w.\[]", said[len(code) : len(code) + 1])
 
 
 def _texts(value: Json, trail: Trail) -> Iterator[tuple[str, Trail]]:

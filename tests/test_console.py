@@ -270,7 +270,13 @@ steps:
         ${{ steps.a.data.count + 1 }} and
         ${{ steps.a.data.deep.x.y }}
       raw: '${{ is left open'
+      like: "${{ steps.a.data.list_of_all }} ${{ steps.a.data.deeper.x }} ${{ steps.a.data }}"
+      folded: "${{ steps.a
+        .data.gone }}"
+      id: ${{ item }}
       again: {deep: ["${{ steps.a.data.count }}", "${{ steps.a.data[9].id }}"]}
+    params:
+      name: ${{ steps.a.data.deep.x }}
 """
 
 
@@ -288,6 +294,12 @@ steps:
         ("data.a.b == 1: data.a is null, so it has no 'b'", "${{ data.a.b == 1 }}"),
         ("the condition ${{ vars.wanted == 'x' }} gives 1, neither true nor false",
          "${{ vars.wanted == 'x' }}"),
+        ("body: steps.b has 1 item, so there is no steps.b[3]", "name: one"),
+        ("body: steps.a.data is null, so it has no 'list'",
+         "${{ steps.a.data.list | join('-') }}"),
+        ("body: item is a list of 2, inside a text", "${{ item }}"),
+        ("params: steps.a.data.deep has no 'x'", "${{ steps.a.data.deep.x }}"),
+        ("body: steps.a .data.gone: no", '"${{ steps.a'),
         ("body: nobody knows what is wrong", "name: one"),
         ("for_each: 5 is no list", "name: one"),
     ],

@@ -418,11 +418,15 @@ def run_stubbed(
     keep: bool = True,
     overlap: execution.Overlap | None = None,
     watch: Callable[[str, Event], None] = lambda *_: None,
+    leave: Callable[[Request], None] = lambda _: None,
     past: Past | None = None,
+    rate: float | None = None,
+    dry: bool = False,
 ) -> tuple[Summary, list[Any]]:
     """Run a playbook with `send` in place of a tracker; give the summary and the envelopes.
 
-    `watch` is told of each event when it is `noted` and when it is `shown`.
+    `watch` is told of each event when it is `noted` and when it is `shown`, `leave` of each request
+    before there is time for anything else.
     """
     path = folder / "stubbed.yaml"
     path.write_text(text, encoding="utf-8")
@@ -440,6 +444,7 @@ def run_stubbed(
 
     def prepare(request: Request) -> Exchange:
         def exchange(meanwhile: Callable[[], None] = nothing) -> Reply:
+            leave(request)
             meanwhile()
             return send(request)
 
@@ -454,10 +459,11 @@ def run_stubbed(
         environ={},
         clock=clock,
         draw=lambda: 0.0,
-        pacer=execution.Pacer(clock.monotonic, clock.sleep),
+        pacer=execution.Pacer(clock.monotonic, clock.sleep, rate),
         digest=lambda _: "",
         stopping=lambda: False,
         past=past or Past(),
+        dry=dry,
     )
     summary = execution.run(plan_of(path), outside, "run", overlap or execution.Overlap())
     if summary.crash is not None:

@@ -151,6 +151,16 @@ def test_calls_leave_after_their_intent_is_synced(
     assert order[:5] == ["intent", "POST", "GET", "intent", "PUT"]
 
 
+@pytest.mark.parametrize("size", [10, 40_000, 200_000])
+def test_there_is_room_after_a_record(path: Path, size: int) -> None:
+    """What comes next need not make the file longer, however long the record before was."""
+    with Writer(path) as journal:
+        end = journal.record({"record": "x" * size})
+        assert path.stat().st_size >= end + writing._LEAST
+        assert not path.read_bytes()[end:].strip(b"\0")
+    assert path.stat().st_size == end
+
+
 def test_threads_share_a_sync(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of calls that leave together the intent of each is on the disk then, at fewer syncs."""
     first, go = threading.Event(), threading.Event()

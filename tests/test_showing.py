@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import HeldClock, run_stubbed, steps
 
+from runner.errors import ExitCode
 from runner.execution import Overlap, Pacer
 from runner.execution.past import Past
 from runner.execution.tally import _MOST_UNSEEN
@@ -31,9 +32,13 @@ class Diary:
         key = getattr(event, "key", "")
         self.lines.append(f"{what} {type(event).__name__} {key}")
 
+    def leave(self, request: Request) -> None:
+        """Write down a request that leaves."""
+        self.lines.append(f"sent {request.url.rpartition('/')[2]}")
+
     def send(self, request: Request) -> Reply:
         """Answer a request."""
-        self.lines.append(f"sent {request.url.rpartition('/')[2]}")
+        self.lines.append(f"answered {request.url.rpartition('/')[2]}")
         return reply(200)
 
     def between(self, first: str, last: str) -> list[str]:
@@ -45,13 +50,14 @@ def test_an_envelope_is_noted_at_once_and_shown_while_the_next_call_waits(folder
     """Nothing that a call could do meanwhile keeps it from leaving."""
     diary = Diary()
     text = steps(READ.format("a", 1), READ.format("b", 2))
-    run_stubbed(folder, text, diary.send, watch=diary)
+    run_stubbed(folder, text, diary.send, watch=diary, leave=diary.leave)
     assert diary.lines == [
-        "noted StepStarted a", "noted CallStarted a",
-        "shown StepStarted a", "shown CallStarted a", "sent 1",
+        "noted StepStarted a", "noted CallStarted a", "sent 1",
+        "shown StepStarted a", "shown CallStarted a", "answered 1",
         "noted Finished a", "noted StepFinished a", "noted StepStarted b", "noted CallStarted b",
-        "shown Finished a", "shown StepFinished a", "shown StepStarted b", "shown CallStarted b",
         "sent 2",
+        "shown Finished a", "shown StepFinished a", "shown StepStarted b", "shown CallStarted b",
+        "answered 2",
         "noted Finished b", "noted StepFinished b", "shown Finished b", "shown StepFinished b",
     ]  # fmt: skip
 
@@ -100,6 +106,41 @@ def test_a_pace_is_waited_for_when_all_is_shown() -> None:
     assert (shown, clock.slept) == ([0, 1], [0.5, 0.5])
 
 
+def test_a_pace_is_kept_whatever_is_done_meanwhile() -> None:
+    """What that takes is part of the wait."""
+    clock = HeldClock()
+    pacer = Pacer(clock.monotonic, clock.sleep, 2)
+    for _ in range(3):
+        pacer.wait(meanwhile=lambda: clock.sleep(0.375))
+    assert (clock.slept, clock.monotonic()) == ([0.375, 0.125] * 2, 1)
+
+
+def test_a_call_that_waits_for_its_turn_leaves_nothing_unseen(folder: Path) -> None:
+    """A rate may make that long."""
+    diary, clock = Diary(), HeldClock()
+    text = steps(READ.format("a", 1), READ.format("b", 2))
+    run_stubbed(folder, text, diary.send, watch=diary, leave=diary.leave, clock=clock, rate=2)
+    assert "shown Finished a" in diary.between("noted StepStarted b", "sent 2")
+    assert clock.slept == [0.5]
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_what_is_interrupted_while_it_is_shown(folder: Path, last: bool) -> None:
+    """The run ends as it does anywhere else, and all that was done after it is shown."""
+
+    def watch(what: str, event: Event) -> None:
+        if what == "shown" and isinstance(event, Finished) and event.key == "a":
+            raise KeyboardInterrupt
+
+    skipped = "{name: %s, when: false, resource: offer, operation: get, id: 1}"
+    after = [] if last else [skipped % "b", skipped % "c", READ.format("d", 1)]
+    summary, envelopes = run_stubbed(
+        folder, steps(READ.format("a", 1), *after), lambda _: reply(200), watch=watch
+    )
+    assert summary.exit_code == ExitCode.INTERRUPTED
+    assert [e["step"] for e in envelopes] == ([] if last else ["b", "c", "d"])
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_nothing_waits_for_a_call_that_takes_long(folder: Path, jobs: int) -> None:
     """What ends while another call is under way is shown before that is answered."""
@@ -125,12 +166,13 @@ def test_nothing_waits_for_a_call_that_takes_long(folder: Path, jobs: int) -> No
     assert summary.succeeded == 2
 
 
-def test_a_run_that_goes_on_shows_all_at_once(folder: Path) -> None:
-    """What settles a call in doubt is asked of the tracker before it is known to be sent at all."""
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_dry_run_and_one_that_goes_on_show_all_at_once(folder: Path, dry: bool) -> None:
+    """Calls may be left out, and the tracker is asked what settles those in doubt."""
     past, diary = Past(), Diary()
-    past.goes_on = True
+    past.goes_on = not dry
     run_stubbed(folder, steps(READ.format("a", 1), READ.format("b", 2)), diary.send,
-                watch=diary, past=past)  # fmt: skip
+                watch=diary, past=past, dry=dry)  # fmt: skip
     assert all(
         shown == noted.replace("noted", "shown")
         for noted, shown in zip(diary.lines, diary.lines[1:], strict=False)

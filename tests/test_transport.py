@@ -37,7 +37,7 @@ from runner.trackers.tracker import TRANSPORTS
 from runner.transport import Limits, Transport
 from runner.transport.body import AnswerError, Body
 from runner.transport.faults import RULES, explain
-from runner.transport.over_httpx import Direct, Maker
+from runner.transport.over_httpx import Connection, Direct, Maker
 from runner.transport.wire import Outgoing
 
 KEY = "3f2a9c0d4b5e6f708192a3b4c5d6e7f8"
@@ -707,6 +707,15 @@ def test_there_is_time_while_an_answer_is_waited_for() -> None:
         assert server.connections == 1
 
 
+def test_what_is_done_meanwhile_is_no_silence_of_the_tracker() -> None:
+    """Who reads the report may be slow, and the answer has long come."""
+    with _serving(_answers(OK)) as server, Transport(_plain(server)) as transport:
+        url = f"http://127.0.0.1:{server.port}/x"
+        for method in ("GET", "DELETE"):
+            request = Request(method, url, timeout=0.2)
+            assert isinstance(transport.prepare(request)(lambda: time.sleep(0.5)), Reply)
+
+
 @httpx_only
 def test_there_is_time_before_a_connection_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tracker that cannot be reached may take long to say so."""
@@ -727,10 +736,17 @@ def test_there_is_time_before_a_connection_is_waited_for(monkeypatch: pytest.Mon
 def test_there_is_time_before_httpcore_sends() -> None:
     """Where a proxy speaks SOCKS the whole exchange is one call, and what can be done comes first."""
     order: list[str] = []
+
+    class Sends(httpx.BaseTransport):
+        def handle_request(self, _: httpx.Request) -> httpx.Response:
+            order.append("sent")
+            return httpx.Response(200, stream=httpx.ByteStream(b"{}"))
+
     outgoing = Outgoing("GET", b"/x", [(b"Host", b"t")], b"")
-    maker = Maker(replace(TRACKER, proxy="socks5://127.0.0.1"), 5)
-    maker.request(outgoing, 5, lambda: None, lambda: order.append("time"))
-    assert order == ["time"]
+    tracker = replace(TRACKER, proxy="socks5://127.0.0.1")
+    connection = Connection(Maker(tracker, 5), Sends(), tracker)
+    reply = connection.exchange(outgoing, 5, Body(99, 5), lambda: order.append("time"))
+    assert (reply.status, order) == (200, ["time", "sent"])
 
 
 def test_a_refused_connection_is_not_sent() -> None:

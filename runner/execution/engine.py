@@ -33,11 +33,10 @@ from runner.templating import Renderer, Unknown, UnknownError, told
 
 
 def run(plan: Plan, outside: Outside, run_id: str, overlap: Overlap = ONE_BY_ONE) -> Summary:
-    """Run a plan, its steps one by one or as `overlap` allows; each event goes out at once.
+    """Run a plan, its steps one by one or as `overlap` allows; tell of it as it goes.
 
-    Failures of steps are envelopes and counted in the summary, and so is what breaks the run off:
-    the calls under way are ended then, and the summary's `crash` is the reason. Raises RunnerError
-    where the run's tracker cannot be found.
+    Failures of steps are envelopes, and counted in the summary; so is what breaks the run off, its
+    `crash`, which ends the calls under way. Raises RunnerError where its tracker cannot be found.
     """
     here = outside.find(None)
     tally = Tally(run_id, here.name, outside)
@@ -48,6 +47,7 @@ def run(plan: Plan, outside: Outside, run_id: str, overlap: Overlap = ONE_BY_ONE
     )
     try:
         engine.run(overlap)
+        tally.show()
     except KeyboardInterrupt:
         tally.summary.interrupted = True
         tally.break_off("stopped")

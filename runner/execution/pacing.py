@@ -37,6 +37,7 @@ class Pacer:
         """
         if not self._gap and not self._free_at:
             return
+        told = False
         while not stopping():
             with self._lock:
                 now = self._monotonic()
@@ -44,5 +45,8 @@ class Pacer:
                 if ahead <= 0:
                     self._free_at = now + self._gap if self._gap else 0.0
                     return
-            meanwhile()
-            self._sleep(ahead)
+            if told:
+                self._sleep(ahead)
+            else:  # which takes time itself
+                meanwhile()
+            told = True

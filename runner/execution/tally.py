@@ -102,9 +102,9 @@ class Tally:
     def show(self) -> None:
         """Show what has been noted: before what may take long, or while waiting for it."""
         with self._lock:
-            unseen, self._unseen = self._unseen, []
-            for event in unseen:
-                self._outside.show(event)
+            # One by one: what is shown may be interrupted.
+            while self._unseen:
+                self._outside.show(self._unseen.pop(0))
 
     def _pass_on(self, event: Event) -> None:
         """Note an event at once, and show it once there is time: while an answer is waited for.

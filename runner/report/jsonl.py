@@ -9,9 +9,10 @@ from runner.model import Event, Finished, Summary
 
 
 class JsonLines:
-    """Writes each envelope to a text stream and flushes it; a killed run lacks the last at most.
+    """Writes each envelope to a text stream and flushes it.
 
-    With a chain each line carries the hash of the one before, and `close` writes the trailer.
+    Of a run that is killed the last few may be missing, which its journal has. With a chain each
+    line carries the hash of the one before, and `close` writes the trailer.
     """
 
     def __init__(self, stream: TextIO, chain: Chain | None = None) -> None:

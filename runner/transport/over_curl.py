@@ -148,6 +148,8 @@ class Connection:
         under_way = _UnderWay(body)
         if self._is_of_no_use():
             self._renew()
+        if self._socket < 0:  # libcurl counts the time from the first look on
+            meanwhile()
         self._set(outgoing, timeout, under_way)
         try:
             self._carry(under_way, timeout, meanwhile)
@@ -211,7 +213,11 @@ class Connection:
             under_way.heard = time.monotonic()
             sent = 0
             while many.perform()[1]:
-                meanwhile()
+                if under_way.times:
+                    before = time.monotonic()
+                    meanwhile()
+                    # What was done here was none of the tracker's silence.
+                    under_way.heard += time.monotonic() - before
                 left = under_way.heard + timeout - time.monotonic()
                 if left <= 0:
                     progress = self._curl.getinfo(pycurl.SIZE_UPLOAD_T)
@@ -221,6 +227,7 @@ class Connection:
                     continue
                 if many.select(min(left, _LOOK)) < 0:
                     time.sleep(0.005)  # nothing to wait for yet, as while a name is looked up
+            meanwhile()  # where the answer was there at once, it has not been
             _, _, failed = many.info_read()
         finally:
             self._socket = self._curl.getinfo(pycurl.ACTIVESOCKET)

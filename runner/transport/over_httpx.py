@@ -46,6 +46,8 @@ class Maker:
         # handed on. One that goes by SOCKS, which is httpcore's to speak, takes the whole of it.
         socks = (tracker.proxy or "").startswith("socks")
         self._url = None if socks else httpx.URL(self._start)
+        # Whether what sends the request tells when it begins to wait; httpcore does not.
+        self.tells = not socks
 
     def open(self) -> Connection:
         """A connection that is made when it is first needed. Raises RunnerError."""
@@ -89,8 +91,6 @@ class Maker:
         if self._url is not None:
             url = self._url
             extensions["target"] = outgoing.target
-        else:  # httpcore does not tell when it begins to wait
-            meanwhile()
         return httpx.Request(
             outgoing.method,
             url,
@@ -123,6 +123,8 @@ class Connection:
             request = self._maker.request(outgoing, timeout, body.check_time, meanwhile)
         except httpx.InvalidURL as error:
             raise ValueError(str(error)) from error
+        if not self._maker.tells:
+            meanwhile()
         status = None
         try:
             answer = self._transport.handle_request(request)

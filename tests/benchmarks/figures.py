@@ -323,6 +323,7 @@ def _works(bench: Bench, server: Server, peer: Peer, turns: int) -> Callable[[],
 
     def task() -> Took:
         server.book()
+        shutil.rmtree(folder / "report", ignore_errors=True)  # Hurl adds to what is there
         took = run(command, folder, env)
         server.check({"POST": turns, "GET": turns, "PUT": turns})
         return took
@@ -414,6 +415,7 @@ def _shares(
     found: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(bench.rounds + 1):
         for name, command in commands.items():
+            shutil.rmtree(folder / "report", ignore_errors=True)
             settle()
             run(command, folder, env)
             book = slow.check({"GET": LARGE})

@@ -70,7 +70,7 @@ def resolve(
 
 def read_file(text: str, file: str) -> Mapping[str, Json]:
     """The values in a file of inputs, YAML or JSON. Raises RunnerError."""
-    document = parse(text, file)
+    document = parse(text, file, body=True)
     if document.broken:
         first = next(p for p in document.problems if p.severity is Severity.ERROR)
         raise RunnerError(f"{first.place}: {first.message}", first.hint)

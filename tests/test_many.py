@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import _rules, plan_of, run_stubbed, steps
+from conftest import Run, _rules, plan_of, run_stubbed, steps
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -111,7 +111,6 @@ def test_a_long_list_is_kept_as_it_stands() -> None:
         "version: 1\nsteps: [{for_each: &a %s}]",
         "version: 1\nsteps: [&a {for_each: %s}]",
         "version: 1\nsteps: &a [{for_each: %s}]",
-        "steps: [{for_each: %s}]",
         "- {for_each: %s}",
         "version: 1\nsteps: {a: {for_each: %s}}",
         "version: 1\nsteps: [{steps: {a: {for_each: %s}}}]",
@@ -119,7 +118,28 @@ def test_a_long_list_is_kept_as_it_stands() -> None:
 )
 def test_elsewhere_a_list_is_a_list(text: str) -> None:
     """What is sent, computed with, or stands in several places is none of a loop's."""
-    document = parse(text % list(range(1000)))
+    _assert_plain(parse(text % list(range(1000))))
+
+
+def test_a_body_is_no_playbook() -> None:
+    """Whatever it looks like, it is sent as it is."""
+    _assert_plain(parse(f"version: 1\nsteps: [{{for_each: {[*range(1000)]}}}]", body=True))
+
+
+@pytest.mark.parametrize("raw", ["true", "false"])
+def test_a_body_file_that_looks_like_a_playbook(folder: Path, run_playbook: Run, raw: str) -> None:
+    """A loop in it is nobody's loop."""
+    items = [*range(1000)]
+    (folder / "b.json").write_text(json.dumps({"version": 1, "steps": [{"for_each": items}]}))
+    ran = run_playbook(
+        steps(f"{{resource: api, operation: post, params: {{path: /groups}}, raw: {raw}, "
+              "body_file: b.json}")
+    )  # fmt: skip
+    (request,) = ran.tracker.requests
+    assert request.body["steps"][0]["for_each"] == items
+
+
+def _assert_plain(document: Document) -> None:
     assert not document.broken
 
     def walk(value: Any) -> None:

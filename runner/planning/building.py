@@ -273,7 +273,7 @@ class _Builder:
         return Constant(body) if raw else self._compile(body)
 
     def _file_body(self, name: str, shape: Shape) -> Json:
-        document = self._read(name)
+        document = self._read(name, body=True)
         return _respelled(document.data, document, (), shape)
 
     def late_body(self, name: Json, shape: Shape, *, raw: bool) -> Renderer:
@@ -288,9 +288,10 @@ class _Builder:
             raise TemplateError(error.message, error.hint) from error
         return Constant(body) if raw else self._compile(body)
 
-    def _read(self, name: str) -> Document:
+    def _read(self, name: str, *, body: bool = False) -> Document:
         folder = self._document.folder
-        document = read(folder / name if folder else name, self._document.beside(name))
+        path = folder / name if folder else name
+        document = read(path, self._document.beside(name), body=body)
         if document.broken:
             first = document.problems[0]
             raise RunnerError(f"{first.place}: {first.message}", first.hint, code=ExitCode.INVALID)

@@ -33,11 +33,12 @@ MAX_BYTES = 64 * 1024 * 1024
 _ENDS = (".yaml", ".yml")  # of a playbook's name
 
 
-def read(path: Path | str, shown: str | None = None) -> Document:
+def read(path: Path | str, shown: str | None = None, *, body: bool = False) -> Document:
     """Read a playbook from a file, or from standard input where the path is `-`.
 
-    `shown` is what messages call the file, by default the path as it was given. Raises
-    RunnerError where the file cannot be read at all.
+    `shown` is what messages call the file, by default the path as it was given. A `body` is no
+    playbook, whatever it looks like: all lists in it are lists. Raises RunnerError where the file
+    cannot be read at all.
     """
     if str(path) == "-":
         document = parse_bytes(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>")
@@ -58,12 +59,12 @@ def read(path: Path | str, shown: str | None = None) -> Document:
         )
         hint = f"did you mean {meant}?" if meant else "check the path"
         raise RunnerError(f"cannot read {name}: {reason}", hint) from error
-    document = parse_bytes(raw, name)
+    document = parse_bytes(raw, name, body=body)
     document.folder = Path(path).resolve().parent
     return document
 
 
-def parse_bytes(raw: bytes, file: str) -> Document:
+def parse_bytes(raw: bytes, file: str, *, body: bool = False) -> Document:
     """Read a playbook from bytes: UTF-8, with or without a byte order mark."""
     if len(raw) > MAX_BYTES:
         document = Document(file, "")
@@ -71,7 +72,7 @@ def parse_bytes(raw: bytes, file: str) -> Document:
         document.note("KP101", f"the file is larger than {size}", "split it into several playbooks")
         return document
     try:
-        return parse(raw.decode("utf-8-sig"), file)
+        return parse(raw.decode("utf-8-sig"), file, body=body)
     except UnicodeDecodeError as error:
         document = Document(file, raw.decode("utf-8-sig", errors="replace"))
         document.note(
@@ -84,22 +85,22 @@ def parse_bytes(raw: bytes, file: str) -> Document:
         return document
 
 
-def parse(text: str, file: str = "<text>") -> Document:
+def parse(text: str, file: str = "<text>", *, body: bool = False) -> Document:
     """Read a playbook from text. What is wrong with the YAML is in the document's problems."""
-    return _parse(text, file, None)
+    return _parse(text, file, None, body=body)
 
 
-def _parse(text: str, file: str, until: int | None) -> Document:
+def _parse(text: str, file: str, until: int | None, *, body: bool) -> Document:
     # A mark that an editor left would shift all columns of the first line by one.
     document = Document(file, text.removeprefix("\ufeff"), _ends=scalar_ends)
     try:
-        document.data = Reader(document, until).read()
+        document.data = Reader(document, until, body=body).read()
     except yaml.MarkedYAMLError as error:
         too_deep = until is None and depth_limit(error)
         if too_deep:
             # libyaml looks ahead, and gives up before it has told of the levels that are too many
             # for us: up to there the text is read once more.
-            return _parse(text, file, too_deep)
+            return _parse(text, file, too_deep, body=body)
         note_syntax(document, error)
     except yaml.reader.ReaderError as error:
         note_character(document, error.character)

@@ -64,10 +64,11 @@ class _Frame:
 class Reader:
     """One pass over the events, with a stack of its own in place of recursion.
 
-    `until` is where the text is taken to end, as an offset.
+    `until` is where the text is taken to end, as an offset; a `body` has no steps.
     """
 
-    def __init__(self, document: Document, until: int | None = None) -> None:
+    def __init__(self, document: Document, until: int | None = None, *, body: bool = False) -> None:
+        self._body = body
         self._document = document
         self._halves = Halves(document.text[:until])
         self._anchors: dict[str, tuple[Json, int]] = {}
@@ -122,7 +123,7 @@ class Reader:
         if type(event) is MappingStartEvent:
             return Map()
         anchored = event.anchor or around.anchor
-        if around.key == "for_each" and not anchored and _is_step(stack):
+        if around.key == "for_each" and not (anchored or self._body) and _is_step(stack):
             return Many(self._document.text)
         return Seq()
 
@@ -320,8 +321,6 @@ def _is_step(stack: list[_Frame]) -> bool:
     if len(stack) % 2 == 0 or any(frame.anchor for frame in stack):
         return False
     if any(type(frame.value) is not Seq for frame in lists):
-        return False
-    if "version" not in maps[0].value:  # the file is a body, and no playbook
         return False
     keys = [frame.key for frame in maps]
     return keys[0] in {"steps", "finally"} and set(keys[1:]) <= {"steps"}

@@ -263,7 +263,7 @@ class CallChecker:
             self._notes.add("KP214", trouble[0], trouble[1], path=path)
             return
         try:
-            document = read(folder / name, self._notes.document.beside(name))
+            document = read(folder / name, self._notes.document.beside(name), body=True)
         except RunnerError as error:
             self._notes.add("KP214", error.message, error.hint, path=path)
             return

@@ -125,7 +125,7 @@ def read_body(document: Document, name: str, root: Path | None = None) -> Docume
     if folder is None or OPEN in name or file_trouble(folder, name, root):
         return None
     try:
-        return read(folder / name, document.beside(name))
+        return read(folder / name, document.beside(name), body=True)
     except RunnerError:
         return None
 

@@ -35,6 +35,7 @@ from runner.model import (
 from runner.passing import PassedOn
 from runner.planning import Plan
 from runner.saving import save
+from runner.stop import Stop
 from runner.trackers import Trackers
 from runner.transport import Limits, Transport
 
@@ -54,8 +55,8 @@ class SystemClock:
     From then on sleeps are short, so that nobody sleeps for long who had not heard of it yet.
     """
 
-    def __init__(self, stop: threading.Event | None = None) -> None:
-        self._stop = stop or threading.Event()
+    def __init__(self, stop: Stop | None = None) -> None:
+        self._stop = stop or Stop()
 
     def now(self) -> datetime:
         """The date and time, in UTC."""
@@ -101,12 +102,12 @@ class Session:
         *,
         environ: Mapping[str, str] | None = None,
         clock: execution.Clock | None = None,
-        stop: threading.Event | None = None,
+        stop: Stop | None = None,
     ) -> None:
         self._trackers = trackers
         self._options = options or Options()
         self._environ = dict(environ or {})
-        self._stop = stop or threading.Event()
+        self._stop = stop or Stop()
         self._clock = clock or SystemClock(self._stop)
         self._stack = ExitStack()
         self._reaches: dict[str | None, Reach] = {}

@@ -7,12 +7,14 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -38,6 +40,7 @@ from runner.journal import Store
 from runner.model import Reply
 from runner.retries import retry_after
 from runner.session import Options, Session, SystemClock
+from runner.stop import Stop
 from runner.trackers import Trackers
 
 OFFERS = {"offers": [{"id": n, "name": f"Offer {n}"} for n in range(1, 10)]}
@@ -441,12 +444,39 @@ def test_nowhere_to_write(scene: Scene, cli: Command, args: list[str], said: str
 
 def test_no_long_sleep_once_a_run_is_to_stop() -> None:
     """Who goes to sleep just as the run is asked to stop wakes soon, and may look again."""
-    stop = threading.Event()
+    stop = Stop()
     clock = SystemClock(stop)
     stop.set()
     began = clock.monotonic()
     clock.sleep(60)
     assert clock.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("moment", range(8))
+def test_a_signal_may_come_at_any_moment_of_a_sleep(moment: int) -> None:
+    """Its handler waits for nothing that the thread which it interrupts may hold."""
+    stop, lines = Stop(), 0
+
+    def at_a_line(_frame: FrameType, event: str, _: object) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        if event == "line" and lines == moment + 1:
+            sys.settrace(None)
+            stop.set()
+        return at_a_line
+
+    def sleeps() -> None:
+        sys.settrace(at_a_line)
+        try:
+            SystemClock(stop).sleep(0.3)
+        finally:
+            sys.settrace(None)
+
+    sleeper = threading.Thread(target=sleeps, daemon=True)
+    sleeper.start()
+    sleeper.join(5)
+    assert not sleeper.is_alive()
+    assert stop.is_set()
 
 
 class _Jumping(HeldClock):

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "runner"
 
 # From the bottom up: a room imports from the lines above its own, and from its own room.
 RANKS = (
-    ("errors", "annotations"),
+    ("errors", "annotations", "stop"),
     ("model",),
     ("compact",),
     ("masking", "catalogue", "playbook", "marks", "chain"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 from pathlib import Path
 
 import click
 
 from runner.cli.output import say
 from runner.errors import RunnerError
+from runner.stop import Stop
 from runner.trackers.checks import check_key
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -42,7 +42,7 @@ def command(
 
     if key:
         check_key(key, "--api-key")  # else a runner would refuse what this one shows
-    stop = threading.Event()
+    stop = Stop()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from runner.cli.stopping import STOPPING, Stop
+from runner.cli.stopping import STOPPING
 from runner.report.drawing import Paint, no_paint
+from runner.stop import Stop
 
 if TYPE_CHECKING:
     from runner.model import Event

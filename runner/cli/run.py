@@ -20,12 +20,13 @@ from runner.cli.options import insecure_option, trackers_option
 from runner.cli.output import painter, say, watched
 from runner.cli.places import announce, place_of
 from runner.cli.preparing import checked, plan_of, refuse
-from runner.cli.stopping import Stop, stop_on_signals
+from runner.cli.stopping import stop_on_signals
 from runner.errors import ExitCode, RunnerError
 from runner.model import Summary
 from runner.planning import Plan, named_trackers
 from runner.report.closing import masked
 from runner.report.console import Console
+from runner.stop import Stop
 from runner.trackers.tracker import TRANSPORTS
 
 if TYPE_CHECKING:

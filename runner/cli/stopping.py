@@ -5,23 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from runner.stop import Stop
+
 STOPPING = "stopping after the call under way; once more stops at once"
-
-
-class Stop(threading.Event):
-    """Set once the run is to stop; `watched` while a live view tells so, at its own time."""
-
-    watched = False
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """An event that is set by the first signal; the second raises KeyboardInterrupt."""
+    """What is set by the first signal; the second raises KeyboardInterrupt."""
     stop = Stop()
 
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

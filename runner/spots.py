@@ -9,20 +9,22 @@ from typing import Any
 from runner.model import Json, Place
 from runner.playbook import Document, Map, Seq, Trail
 from runner.templating.expressions import MOST_SHOWN
-from runner.templating.text import OPEN, UnclosedError, has_expression, split_text
+from runner.templating.text import OPEN, UnclosedError, split_text
 
 # Failures of what was computed, which name the value as `body.offers[0].share` and its like.
 _COMPUTED = frozenset({"invalid_body", "invalid_params"})
 _FIELD = re.compile(r"(?:body|params)(?:\.\w+|\[\d+\])+(?= )")
 _PART = re.compile(r"(\w+)|\[(\d+)\]")
 
-# What a message says of a path whose last part is missing.
+# What a message says of a path whose last part is missing, at its beginning.
 _LACKING = re.compile(
-    r"(?P<holder>[\w.\[\]]+) (?:has no|is .*, so it has no) '(?P<name>\w+)'"
-    r"|so there is no (?P<path>[\w.\[\]]+)\Z"
+    r"(?<![\w.\[\]])(?P<holder>[\w.\[\]]{1,200}) (?:has no|is [^,]{1,99}, so it has no)"
+    r" '(?P<name>\w+)'|so there is no (?P<path>[\w.\[\]]{1,200})\Z"
 )
-# What may come before an expression that a message begins with.
+_BEGINNING = 1000
+# What may come before a condition that a message begins with.
 _BEFORE = re.compile(r"\A(?:the condition )?(?:\$\{\{\s*)?")
+_INDEX = re.compile(r"\[(\d+)\]")
 # An offset, and how long what stands there is, `None` for the whole of a scalar.
 Spot = tuple[int, int | None]
 
@@ -67,8 +69,8 @@ def _find_step(document: Document, place: Place) -> Trail | None:
 def _steps(steps: Json, trail: Trail) -> Iterator[Trail]:
     if isinstance(steps, Seq):
         for index, step in enumerate(steps):
-            yield (*trail, index)
-            if isinstance(step, Map):
+            if isinstance(step, Map):  # the file may be another by now
+                yield (*trail, index)
                 yield from _steps(step.get("steps"), (*trail, index, "steps"))
 
 
@@ -76,63 +78,81 @@ def _narrowed(document: Document, trail: Trail, envelope: Mapping[str, Any]) -> 
     """Where the part of a step stands that a failure is about, if it is written there."""
     step = document.value(trail)
     error = envelope["error"] or {}
+    message = str(error.get("message", ""))
     if error.get("type") == "template":
-        return _expression(document, trail, error["message"])
-    for key in ("expect", "until"):
-        written = step.get(key)
-        conditions = written if isinstance(written, Seq) else [written]
-        for index, condition in enumerate(conditions):
-            if isinstance(condition, str) and _inner(condition) in error.get("message", ""):
-                own = (*trail, key, index) if isinstance(written, Seq) else (*trail, key)
-                return document.offset(own), None
+        leaf = _leaf(step, trail, f".{message}")
+        if leaf is not None:
+            return _expression(document, *leaf)
+        message = _BEFORE.sub("", message, 1)
+        return _condition(document, trail, message, 0)
+    spot = _condition(document, trail, message, len(message))
+    if spot is not None:
+        return spot
     offset = _own_field(document, trail, error)
     if offset is None:
         offset = _refused(document, (*trail, "body"), step.get("body"), error.get("response"))
     return None if offset is None else (offset, None)
 
 
-def _expression(document: Document, trail: Trail, message: str) -> Spot | None:
-    """The expression that has no value: with the part that is missing, or named by its message."""
-    step = document.value(trail)
-    key, _, said = message.partition(": ")
-    if key in step:
-        own = {key: step[key]}
-    else:
-        own, said = {k: v for k, v in step.items() if k != "steps"}, message
-    lacking, said = _LACKING.search(said), _BEFORE.sub("", said, 1)
-    missing = (lacking["path"] or f"{lacking['holder']}.{lacking['name']}") if lacking else ""
-    best, found = (0, 0), None
-    for text, where in _texts(own, trail):
-        for code in _codes(text):
-            lacks = bool(missing) and re.search(rf"(?<![\w.]){re.escape(missing)}(?!\w)", code)
-            named = _begins_with(said, code.strip()[:MOST_SHOWN])
-            # Of several that lack it the first is evaluated first; a name is as long as it gets.
-            score = 2 * bool(lacks) + named, 0 if lacks else len(code)
-            if (lacks or (named and not missing)) and score > best:
-                best, found = score, (code, document.offset(where))
-    if found is None:
+def _condition(document: Document, trail: Trail, message: str, latest: int) -> Spot | None:
+    """The first condition that a message tells of, and of two that begin alike the longer one.
+
+    What begins later in the message than `latest` is not looked at.
+    """
+    found: list[tuple[int, int, Trail]] = []
+    for key in ("when", "expect", "until"):
+        written = document.value(trail).get(key)
+        conditions = written if isinstance(written, Seq) else [written]
+        for index, condition in enumerate(conditions):
+            inner = _inner(condition) if isinstance(condition, str) else ""
+            if inner and 0 <= (at := message.find(inner)) <= latest:
+                own = (*trail, key, index) if isinstance(written, Seq) else (*trail, key)
+                found.append((at, -len(inner), own))
+    if not found:
         return None
-    written, offset = OPEN + found[0] + "}}", found[1]
-    at = document.text.find(written, offset, document.end(offset))
+    return document.offset(min(found, key=lambda one: one[:2])[2]), None
+
+
+def _leaf(value: Json, trail: Trail, way: str) -> tuple[str, Trail, str] | None:
+    """The text that a message leads to, with what it says: `.body.offers[0].share: it has no …`."""
+    if isinstance(value, str):
+        return (value, trail, way[2:]) if way.startswith(": ") else None
+    if isinstance(value, dict):
+        # One key may be the beginning of another, or hold a dot.
+        for key in sorted((key for key in value if way.startswith(f".{key}")), key=len):
+            leaf = _leaf(value[key], (*trail, key), way[len(key) + 1 :])
+            if leaf is not None:
+                return leaf
+    elif isinstance(value, list) and (index := _INDEX.match(way)):
+        number = int(index[1])
+        part = value[number] if number < len(value) else None
+        return _leaf(part, (*trail, number), way[index.end() :])
+    return None
+
+
+def _expression(document: Document, text: str, trail: Trail, said: str) -> Spot:
+    """The one of a text's expressions that has no value, as far as can be told, or all of it."""
+    offset = document.offset(trail)
+    code = _guilty(_codes(text), said[:_BEGINNING])
+    if code is None:
+        return offset, None
+    written, end = f"{OPEN}{code}}}}}", document.end(offset)
+    at = document.text.find(written, offset, end)
+    while at > offset and document.text[at - 1] == "$":  # an escape, which is text
+        at = document.text.find(written, at + 1, end)
     return (at, len(written)) if at >= 0 else (offset, None)
 
 
-def _begins_with(said: str, code: str) -> bool:
-    """Whether a message begins with an expression, and not with one that is longer."""
-    return said.startswith(code) and not re.match(r"[\w.\[]", said[len(code) : len(code) + 1])
-
-
-def _texts(value: Json, trail: Trail) -> Iterator[tuple[str, Trail]]:
-    """The texts in a value that have expressions in them."""
-    if isinstance(value, str):
-        if has_expression(value):
-            yield value, trail
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            yield from _texts(part, (*trail, key))
-    elif isinstance(value, list):
-        for index, part in enumerate(value):
-            yield from _texts(part, (*trail, index))
+def _guilty(codes: list[str], said: str) -> str | None:
+    """The expression with the part that is missing, else the one that a message begins with."""
+    lacking = _LACKING.search(said)
+    missing = (lacking["path"] or f"{lacking['holder']}.{lacking['name']}") if lacking else ""
+    pattern = re.compile(rf"(?<![\w.]){re.escape(missing)}(?!\w)")
+    lacks = [code for code in codes if missing and pattern.search(code)]
+    named = [code for code in codes if said.startswith(code.strip()[:MOST_SHOWN])]
+    if len(codes) == 1:
+        return codes[0]
+    return max(named, key=len) if named and not lacks else lacks[0] if lacks else None
 
 
 def _codes(text: str) -> list[str]:

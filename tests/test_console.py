@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -262,45 +263,51 @@ steps:
     resource: campaign
     operation: create
     when: ${{ vars.wanted == 'x' }}
-    expect: ["${{ data.a.b == 1 }}"]
+    expect: ["${{ data.a.b == 1 }}", "${{ data.a.b == 11 }}"]
     body:
-      name: "A ${{ steps.a.data.list | join('-') }} and ${{ steps.a.data.list }}"
+      name: "A ${{ steps.a.data.list | join('-') }} and ${{ steps.a.data.list }} ${{ item }}"
       notes: |
         long
         ${{ steps.a.data.count + 1 }} and
         ${{ steps.a.data.deep.x.y }}
       raw: '${{ is left open'
-      like: "${{ steps.a.data.list_of_all }} ${{ steps.a.data.deeper.x }} ${{ steps.a.data }}"
+      like: "${{ steps.a.data.list_of_all }} ${{ steps.a.data.list }} $${{ steps.a.data }}
+        ${{ steps.a.data }}"
       folded: "${{ steps.a
         .data.gone }}"
       id: ${{ item }}
-      again: {deep: ["${{ steps.a.data.count }}", "${{ steps.a.data[9].id }}"]}
-    params:
-      name: ${{ steps.a.data.deep.x }}
+      a.b: ${{ one }}
+      a: 5
+      again: {deep: ["${{ steps.a.data.count }}", "is ${{ steps.a.data[9].id }}"]}
 """
 
 
 @pytest.mark.parametrize(
     ("message", "spot"),
     [
-        ("body: steps.a.data.list is a list of 2, inside a text", "${{ steps.a.data.list }}"),
-        ("body: steps.a.data.list | join('-'): it has no length",
+        ("body.name: steps.a.data.list is a list of 2, inside a text", "${{ steps.a.data.list }}"),
+        ("body.name: steps.a.data.list | join('-'): it has no length",
          "${{ steps.a.data.list | join('-') }}"),
-        ("body: steps.a.data.deep has no 'x'", "${{ steps.a.data.deep.x.y }}"),
-        ("body: steps.a.data has 1 item, so there is no steps.a.data[9]",
+        ("body.name: steps.a.data is null, so it has no 'list'",
+         "${{ steps.a.data.list | join('-') }}"),
+        ("body.name: item is a list of 2, inside a text", "${{ item }}"),
+        ("body.name: steps.b has 1 item, so there is no steps.b[3]",
+         "\"A ${{ steps.a.data.list | join('-') }} and ${{ steps.a.data.list }} ${{ item }}\""),
+        ("body.notes: steps.a.data.deep has no 'x'", "${{ steps.a.data.deep.x.y }}"),
+        ("body.notes: steps.a.data.count + 1: text and a number", "${{ steps.a.data.count + 1 }}"),
+        ("body.like: steps.a.data has no 'list'", "${{ steps.a.data.list }}"),
+        ("body.like: steps.a.data is a mapping, inside a text", "${{ steps.a.data }}"),
+        ("body.folded: steps.a has no 'data'", '"${{ steps.a'),
+        ("body.again.deep[1]: steps.a.data has 1 item, so there is no steps.a.data[9]",
          "${{ steps.a.data[9].id }}"),
-        ("body: steps.a.data is text, so it has no 'deep'", "${{ steps.a.data.deep.x.y }}"),
-        ("body: steps.a.data.count + 1: text and a number", "${{ steps.a.data.count + 1 }}"),
-        ("data.a.b == 1: data.a is null, so it has no 'b'", "${{ data.a.b == 1 }}"),
+        ("body.again.deep[7]: no", "name: one"),
+        ("body.a.b: one is no number", "${{ one }}"),
+        ("data.a.b == 1: data.a is null, so it has no 'b'", '"${{ data.a.b == 1 }}"'),
+        ("data.a.b == 11: data.a is null, so it has no 'b'", '"${{ data.a.b == 11 }}"'),
         ("the condition ${{ vars.wanted == 'x' }} gives 1, neither true nor false",
          "${{ vars.wanted == 'x' }}"),
-        ("body: steps.b has 1 item, so there is no steps.b[3]", "name: one"),
-        ("body: steps.a.data is null, so it has no 'list'",
-         "${{ steps.a.data.list | join('-') }}"),
-        ("body: item is a list of 2, inside a text", "${{ item }}"),
-        ("params: steps.a.data.deep has no 'x'", "${{ steps.a.data.deep.x }}"),
-        ("body: steps.a .data.gone: no", '"${{ steps.a'),
         ("body: nobody knows what is wrong", "name: one"),
+        ("body.name", "name: one"),
         ("for_each: 5 is no list", "name: one"),
     ],
 )  # fmt: skip
@@ -310,6 +317,32 @@ def test_spot_of_an_expression(message: str, spot: str) -> None:
     failed = envelope(source="p.yaml:4:5", error=error)
     place, line = find_spot(failed, lambda file: parse(COMPUTED, file))
     assert line[place.column - 1 : place.column - 1 + place.length] == spot
+
+
+def test_spot_of_a_condition_that_begins_like_another() -> None:
+    """The longest one that a message tells of is meant."""
+    for wanted in ("data.a.b == 1", "data.a.b == 11"):
+        error = {"type": "expectation", "message": f"{wanted} is false", "response": None}
+        failed = envelope(source="p.yaml:4:5", error=error)
+        place, line = find_spot(failed, lambda file: parse(COMPUTED, file))
+        assert line[place.column - 1 :].startswith(f'"${{{{ {wanted} }}}}"')
+
+
+def test_a_long_message_is_looked_through_in_no_time() -> None:
+    """A message may hold whatever an answer does."""
+    error = {"type": "template", "message": f"body.name: {'a' * 500_000}", "response": None}
+    failed = envelope(source="p.yaml:4:5", error=error)
+    began = time.monotonic()
+    find_spot(failed, lambda file: parse(COMPUTED, file))
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("step", ["one", "[a, b]", "5"])
+def test_spot_in_a_file_that_is_another_by_now(step: str) -> None:
+    """What stands there need not be a step any more."""
+    failed = envelope(source="p.yaml:3:5", error={"type": "template", "message": "body: no"})
+    place, _ = find_spot(failed, lambda file: parse(f"version: 1\nsteps:\n  - {step}\n", file))
+    assert str(place) == "p.yaml:3:5"
 
 
 def test_spot_in_a_file_that_is_gone() -> None:

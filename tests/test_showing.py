@@ -124,6 +124,31 @@ def test_a_call_that_waits_for_its_turn_leaves_nothing_unseen(folder: Path) -> N
     assert clock.slept == [0.5]
 
 
+def test_a_slow_reader_makes_no_call_slow(folder: Path) -> None:
+    """What a call took is without the time in which others were shown."""
+    clock = HeldClock()
+
+    def watch(what: str, _: Event) -> None:
+        if what == "shown":
+            clock.sleep(10)
+
+    def send(_: Request) -> Reply:
+        clock.sleep(0.25)
+        return reply(200)
+
+    text = steps(READ.format("a", 1), READ.format("b", 2))
+    _, envelopes = run_stubbed(folder, text, send, clock=clock, watch=watch)
+    assert [e["duration_ms"] for e in envelopes] == [250, 250]
+
+
+def test_a_step_with_a_tracker_of_its_own_leaves_nothing_unseen(folder: Path) -> None:
+    """Its key may come from a command that takes its time."""
+    diary = Diary()
+    other = READ.format("b", 2).replace("{name", "{tracker: t, name")
+    run_stubbed(folder, steps(READ.format("a", 1), other), diary.send, watch=diary)
+    assert "shown Finished a" in diary.between("noted StepStarted b", "noted CallStarted b")
+
+
 @pytest.mark.parametrize("last", [True, False])
 def test_what_is_interrupted_while_it_is_shown(folder: Path, last: bool) -> None:
     """The run ends as it does anywhere else, and all that was done after it is shown."""

@@ -9,6 +9,7 @@ import time
 import tracemalloc
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from runner.templating import (
     has_expression,
     split_text,
 )
-from runner.templating.expressions import describe, nearest
+from runner.templating.expressions import Lenience, describe, nearest
 from runner.templating.filters import FILTERS, METHODS, PLAIN_TESTS
 from runner.templating.quick import comparison, count
 from runner.templating.templates import MAX_LENGTH
@@ -1131,6 +1132,17 @@ def test_one_finds_the_only_item() -> None:
     }.items():
         with pytest.raises(TemplateError, match=said):
             templates.expression(source).evaluate(scope)
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_an_error_leads_to_the_part_that_has_no_value(dry: bool) -> None:
+    """Through mappings and lists, as they are written."""
+    value = {"a": "${{ n }}", "b": {"c": [1, "${{ n }}", {"d": "x ${{ gone }}"}]}}
+    renderer = compile_value(value, Templates())
+    run = partial(renderer.sketch, lenience=Lenience()) if dry else renderer.render
+    with pytest.raises(TemplateError) as raised:
+        run({"n": 1})
+    assert raised.value.trail == ("b", "c", 2, "d")
 
 
 def test_random_draws_the_same_again() -> None:

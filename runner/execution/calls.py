@@ -63,6 +63,8 @@ class Caller:
         if past is not None and not changes:
             envelope.update(past.envelope)
             return "", True
+        if call.tracker is not None:
+            self._tally.show()  # another tracker's key may come from a command, or from a person
         _, reach = find_tracker(call.tracker, scope, self._outside, tracker)
         envelope["tracker"] = reach.name
         if past is not None:

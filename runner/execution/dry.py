@@ -14,7 +14,7 @@ from runner.execution.envelopes import Value, condition_of
 from runner.execution.loops import checked_items, workers_of
 from runner.execution.outside import Outside, StepError
 from runner.execution.requests import build_request, find_tracker, list_mismatches, shown
-from runner.execution.scope import At, Scope, holds, render, render_items
+from runner.execution.scope import At, Scope, holds, no_value, render, render_items
 from runner.execution.tally import Tally
 from runner.model import DRY_RUN, Effect, Json, Reach, Request
 from runner.planning import Call, Condition, Loop, Step
@@ -63,7 +63,7 @@ class Dry:
         try:
             return renderer.sketch(scope, self._lenience)
         except TemplateError as error:
-            raise StepError("template", f"{what}: {error.message}", error.hint) from None
+            raise no_value(what, error) from None
 
     def items(self, loop: Loop, scope: Scope) -> Sequence[Json] | Unknown:
         """The items of a loop, of which some may be `Unknown`. Raises StepError."""

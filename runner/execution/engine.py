@@ -287,8 +287,8 @@ class _Playbook:
     # -- what steps do --------------------------------------------------------------------------
 
     def _call(self, step: Step, call: Call, scope: Scope, at: At) -> Value:
-        clock = self._outside.clock
-        began = clock.monotonic()
+        elapsed = self._tally.elapsed
+        began = elapsed()
         envelope = self._blank(step, at)
         digest, restored = "", False
         self._tally.begin(at, call, envelope)
@@ -299,7 +299,7 @@ class _Playbook:
         if restored:
             self._tally.restore(at)
             return envelope
-        envelope["duration_ms"] = round((clock.monotonic() - began) * 1000, 3)
+        envelope["duration_ms"] = round((elapsed() - began) * 1000, 3)
         self._tally.finish(at, call, envelope, digest)
         return envelope if envelope["skipped"] is None else value_of_held(envelope, at)
 

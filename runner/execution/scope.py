@@ -11,6 +11,7 @@ from runner.masking import is_sensitive
 from runner.model import Json
 from runner.planning import Condition, Step
 from runner.planning.times import seconds
+from runner.playbook import show_trail
 from runner.templating import Renderer, TemplateError, items_of, refuse_unknown
 
 Scope = dict[str, Any]
@@ -83,12 +84,17 @@ def _is_word(value: Json) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool) and value != ""
 
 
+def no_value(what: str, error: TemplateError) -> StepError:
+    """The failure of a step for want of a value, with the part of it that has none."""
+    return StepError("template", f"{show_trail((what, *error.trail))}: {error.message}", error.hint)
+
+
 def render(renderer: Renderer, scope: Mapping[str, Any], what: str) -> Json:
     """A value. Raises StepError that names what it was for."""
     try:
         value = renderer.render(scope)
     except TemplateError as error:
-        raise StepError("template", f"{what}: {error.message}", error.hint) from error
+        raise no_value(what, error) from error
     refuse_unknown(value)
     return value
 
@@ -98,7 +104,7 @@ def render_items(renderer: Renderer, scope: Mapping[str, Any], what: str) -> Jso
     try:
         items = items_of(renderer, scope)
     except TemplateError as error:
-        raise StepError("template", f"{what}: {error.message}", error.hint) from error
+        raise no_value(what, error) from error
     refuse_unknown(items)
     return items
 

@@ -58,9 +58,11 @@ class Tally:
         self._home = home
         self._is_eager = outside.dry or outside.past.goes_on
         self._outside = outside
+        self._clock = outside.clock
         self._lock = threading.RLock()
         # Noted, and not shown yet.
         self._unseen: list[Event] = []
+        self._showing = threading.local()
         self._seq = outside.past.seq
         # Calls that destroy: of earlier parts of the run, how many of those it has come to again,
         # and of this part.
@@ -101,10 +103,21 @@ class Tally:
 
     def show(self) -> None:
         """Show what has been noted: before what may take long, or while waiting for it."""
+        began = self._clock.monotonic()
         with self._lock:
             # One by one: what is shown may be interrupted.
             while self._unseen:
                 self._outside.show(self._unseen.pop(0))
+        spent = getattr(self._showing, "seconds", 0.0)
+        self._showing.seconds = spent + self._clock.monotonic() - began
+
+    def elapsed(self) -> float:
+        """Seconds that never go back, without those in which this thread showed something.
+
+        Who reads the report may be slow, and no call is.
+        """
+        spent: float = getattr(self._showing, "seconds", 0.0)
+        return self._clock.monotonic() - spent
 
     def _pass_on(self, event: Event) -> None:
         """Note an event at once, and show it once there is time: while an answer is waited for.

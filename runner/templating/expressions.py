@@ -13,12 +13,16 @@ MOST_SHOWN = 80
 
 
 class TemplateError(Exception):
-    """An expression that cannot be read or has no value: what is wrong, and what to do."""
+    """An expression that cannot be read or has no value: what is wrong, and what to do.
+
+    `trail` leads to the part of the value that was rendered, and so to the expression.
+    """
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.trail: tuple[str | int, ...] = ()
 
 
 class Reference(NamedTuple):

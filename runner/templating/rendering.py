@@ -119,10 +119,20 @@ class _Mapping:
         self.items = items
 
     def render(self, scope: Mapping[str, Any]) -> Json:
-        return {key: part.render(scope) for key, part in self.items}
+        at = ""
+        try:
+            return {(at := key): part.render(scope) for key, part in self.items}
+        except TemplateError as error:
+            error.trail = (at, *error.trail)
+            raise
 
     def sketch(self, scope: Mapping[str, Any], lenience: Lenience) -> Json:
-        return {key: part.sketch(scope, lenience) for key, part in self.items}
+        at = ""
+        try:
+            return {(at := key): part.sketch(scope, lenience) for key, part in self.items}
+        except TemplateError as error:
+            error.trail = (at, *error.trail)
+            raise
 
 
 class _List:
@@ -132,10 +142,24 @@ class _List:
         self.items = items
 
     def render(self, scope: Mapping[str, Any]) -> Json:
-        return [part.render(scope) for part in self.items]
+        done: list[Json] = []
+        try:
+            for part in self.items:
+                done.append(part.render(scope))
+        except TemplateError as error:
+            error.trail = (len(done), *error.trail)
+            raise
+        return done
 
     def sketch(self, scope: Mapping[str, Any], lenience: Lenience) -> Json:
-        return [part.sketch(scope, lenience) for part in self.items]
+        done: list[Json] = []
+        try:
+            for part in self.items:
+                done.append(part.sketch(scope, lenience))
+        except TemplateError as error:
+            error.trail = (len(done), *error.trail)
+            raise
+        return done
 
 
 def items_of(renderer: Renderer, scope: Mapping[str, Any]) -> Json | Sequence[int]:

@@ -245,6 +245,16 @@ def test_positions(
     assert str(found) == f"f.yaml:{place[0]}:{place[1]}"
 
 
+@given(st.text("ab\n", max_size=20), st.integers(0, 20))
+def test_a_place_is_the_same_however_often_it_is_asked_for(text: str, offset: int) -> None:
+    """The first few are counted, and a table tells the others."""
+    document = Document("f.yaml", text)
+    offset = min(offset, len(text))
+    places = {document.place(offset, 1) for _ in range(40)}
+    assert document._lines
+    assert len(places) == 1
+
+
 def test_byte_order_mark() -> None:
     """A byte order mark shifts no position."""
     raw = b"\xef\xbb\xbfa: 1\nb: @x\n"

@@ -22,6 +22,9 @@ _NOQA = re.compile(r"#\s*noqa:\s*([A-Z]{2}\d{3}(?:\s*,\s*[A-Z]{2}\d{3})*)")
 # An anchor or a tag before a scalar.
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 
+# How often a place is asked for before a table of lines is made.
+_SELDOM = 30
+
 # Where a value stands inside the document: keys and indexes from the root.
 Trail = tuple[str | int, ...]
 
@@ -62,6 +65,7 @@ class Document:
     folder: Path | None = None
     _ends: Callable[[str], Mapping[int, int]] | None = None
     _lines: Sequence[int] = ()
+    _asked: int = 0
     _known_ends: Mapping[int, int] | None = None
     _last_line: tuple[int, str] = (0, "")
 
@@ -198,6 +202,11 @@ class Document:
         return self._lines
 
     def _line_column(self, offset: int) -> tuple[int, int]:
+        # A table of all lines is for those who ask often: a long list may have many.
+        if not self._lines and self._asked < _SELDOM and "\r" not in self.text:
+            self._asked += 1
+            before = self.text.rfind("\n", 0, offset)
+            return self.text.count("\n", 0, offset) + 1, offset - before
         starts = self._line_starts()
         line = bisect_right(starts, offset)
         return line, offset - starts[line - 1] + 1

@@ -150,7 +150,7 @@ def test_what_is_no_use_in_a_page() -> None:
     for _ in range(400):
         deep = [deep]
     deeper: Any = deep
-    for _ in range(5000):
+    for _ in range(200_000):
         deeper = [deeper]
     assert json.loads(details_module.dump(deeper)) == "nested too deeply to be shown"
     nothing = {"method": ["x" * 9000], "url": "u" * 9000, "headers": {"a": "x" * 5000}}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -16,6 +17,8 @@ from runner.model import Json
 Default = Callable[[Any], Json] | None
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_sorting = partial(json.JSONEncoder, sort_keys=True, separators=(",", ":"))
+_sorted = _sorting().encode
 _in_ascii = json.JSONEncoder(separators=(",", ":")).encode
 # As orjson names what only resembles plain JSON, and so is not left to it.
 _PLAIN = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
@@ -53,12 +56,12 @@ def encode_body(value: Json) -> bytes:
 
     Raises ValueError where it cannot be (infinite floats, lone surrogates), and else as `encode`.
     """
-    return _exactly(value, _PLAIN, lambda body: _encode(body).encode())
+    return _exactly(value, _by_orjson, _by_json)
 
 
 def encode_sorted(value: Json) -> bytes:
     """The value in UTF-8, the same whatever the order of its keys, for comparing alone."""
-    return _exactly(value, _PLAIN | orjson.OPT_SORT_KEYS, sorted_by_json)
+    return _exactly(value, sorted_by_orjson, sorted_by_json)
 
 
 def sorted_by_orjson(value: Json, default: Default = None) -> bytes:
@@ -71,13 +74,24 @@ def sorted_by_orjson(value: Json, default: Default = None) -> bytes:
 
 def sorted_by_json(value: Json, default: Default = None) -> bytes:
     """As `encode_sorted` gives it where orjson cannot be relied on."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=default).encode()
+    encode_ = _sorted if default is None else _sorting(default=default).encode
+    return encode_(value).encode()
 
 
-def _exactly(value: Json, options: int, otherwise: Callable[[Json], bytes]) -> bytes:
+def _by_orjson(value: Json) -> bytes:
+    return orjson.dumps(value, option=_PLAIN)
+
+
+def _by_json(value: Json) -> bytes:
+    return _encode(value).encode()
+
+
+def _exactly(
+    value: Json, quickly: Callable[[Json], bytes], otherwise: Callable[[Json], bytes]
+) -> bytes:
     """By orjson, unless there is a null in it, which may be a number that JSON has not."""
     try:
-        data = orjson.dumps(value, option=options)
+        data = quickly(value)
     except TypeError:
         data = NULL
     return otherwise(value) if NULL in data else data

@@ -165,7 +165,7 @@ class Exchange(Protocol):
     """Sends a request that is written down, once each time; never raises for what comes of it.
 
     `meanwhile` is called before it waits for anything: the connection, or the answer to what is
-    sent. It may be called several times, and is not where there is nothing to wait for.
+    sent. It may be called several times, and need not be where there is nothing to wait for.
     """
 
     def __call__(self, meanwhile: Callable[[], None] = nothing) -> Reply | Fault:

@@ -35,7 +35,7 @@ from runner.model import (
 from runner.passing import PassedOn
 from runner.planning import Plan
 from runner.saving import save
-from runner.stop import Stop
+from runner.stop import AWAKE, Stop
 from runner.trackers import Trackers
 from runner.transport import Limits, Transport
 
@@ -44,7 +44,6 @@ Trail = tuple[str | int, ...]
 Prepare = Callable[[Request], Exchange]
 
 
-_SHORT_SLEEP = 0.1
 # The events that may hold a secret, or belong into the journal.
 _TELLING = (Finished, Intent, Leaving, Retrying, Phase)
 
@@ -69,7 +68,7 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait, or wait for a part of the time."""
         if self._stop.is_set():
-            time.sleep(min(seconds, _SHORT_SLEEP))
+            time.sleep(min(seconds, AWAKE))
         else:
             self._stop.wait(seconds)
 

@@ -9,7 +9,7 @@ from typing import Any
 from runner.model import Json, Place
 from runner.playbook import Document, Map, Seq, Trail
 from runner.templating.expressions import MOST_SHOWN
-from runner.templating.text import OPEN, UnclosedError, split_text
+from runner.templating.text import OPEN, codes_of
 
 # Failures of what was computed, which name the value as `body.offers[0].share` and its like.
 _COMPUTED = frozenset({"invalid_body", "invalid_params"})
@@ -133,7 +133,7 @@ def _leaf(value: Json, trail: Trail, way: str) -> tuple[str, Trail, str] | None:
 def _expression(document: Document, text: str, trail: Trail, said: str) -> Spot:
     """The one of a text's expressions that has no value, as far as can be told, or all of it."""
     offset = document.offset(trail)
-    code = _guilty(_codes(text), said[:_BEGINNING])
+    code = _guilty(codes_of(text), said[:_BEGINNING])
     if code is None:
         return offset, None
     written, end = f"{OPEN}{code}}}}}", document.end(offset)
@@ -145,21 +145,15 @@ def _expression(document: Document, text: str, trail: Trail, said: str) -> Spot:
 
 def _guilty(codes: list[str], said: str) -> str | None:
     """The expression with the part that is missing, else the one that a message begins with."""
-    lacking = _LACKING.search(said)
-    missing = (lacking["path"] or f"{lacking['holder']}.{lacking['name']}") if lacking else ""
-    pattern = re.compile(rf"(?<![\w.]){re.escape(missing)}(?!\w)")
-    lacks = [code for code in codes if missing and pattern.search(code)]
-    named = [code for code in codes if said.startswith(code.strip()[:MOST_SHOWN])]
     if len(codes) == 1:
         return codes[0]
-    return max(named, key=len) if named and not lacks else lacks[0] if lacks else None
-
-
-def _codes(text: str) -> list[str]:
-    try:
-        return [part.text for part in split_text(text) if part.code]
-    except UnclosedError:  # in a body that is raw
-        return []
+    if lacking := _LACKING.search(said):
+        missing = lacking["path"] or f"{lacking['holder']}.{lacking['name']}"
+        pattern = re.compile(rf"(?<![\w.]){re.escape(missing)}(?!\w)")
+        if found := next(filter(pattern.search, codes), None):
+            return found
+    named = (code for code in codes if said.startswith(code.strip()[:MOST_SHOWN]))
+    return max(named, key=len, default=None)
 
 
 def _own_field(document: Document, trail: Trail, error: Mapping[str, Any]) -> int | None:

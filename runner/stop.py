@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-_AWAKE = 0.1  # seconds within which it is noticed
+AWAKE = 0.1  # seconds within which it is noticed, whatever is waited for
 
 
 class Stop:
@@ -30,5 +30,5 @@ class Stop:
         """Wait until it is, or for so many seconds; give whether it is."""
         end = time.monotonic() + seconds
         while not self._is_set and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, _AWAKE))
+            time.sleep(min(left, AWAKE))
         return self._is_set

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
 
-_AWAKE = 0.1  # seconds within which a signal is noticed
+from runner.stop import AWAKE
 
 
 class Crew(ABC):
@@ -28,7 +28,7 @@ class Crew(ABC):
         for thread in threads:
             # Not without end: a signal that comes just before that is noticed by nobody.
             while thread.is_alive():
-                thread.join(_AWAKE)
+                thread.join(AWAKE)
         if self._error is not None:
             raise self._error
 

@@ -44,6 +44,12 @@ _CODES = {**dict.fromkeys(UNUSABLE, ExitCode.UNREACHABLE), "in_doubt": ExitCode.
 SHIELDED = ContextVar("shielded", default=False)
 
 
+class _Showing(threading.local):
+    """For how many seconds each thread has shown something."""
+
+    seconds = 0.0
+
+
 class Tally:
     """One lock for numbering, counting and emitting: envelopes come out whole and in order."""
 
@@ -62,7 +68,7 @@ class Tally:
         self._lock = threading.RLock()
         # Noted, and not shown yet.
         self._unseen: list[Event] = []
-        self._showing = threading.local()
+        self._showing = _Showing()
         self._seq = outside.past.seq
         # Calls that destroy: of earlier parts of the run, how many of those it has come to again,
         # and of this part.
@@ -108,16 +114,14 @@ class Tally:
             # One by one: what is shown may be interrupted.
             while self._unseen:
                 self._outside.show(self._unseen.pop(0))
-        spent = getattr(self._showing, "seconds", 0.0)
-        self._showing.seconds = spent + self._clock.monotonic() - began
+        self._showing.seconds += self._clock.monotonic() - began
 
     def elapsed(self) -> float:
         """Seconds that never go back, without those in which this thread showed something.
 
         Who reads the report may be slow, and no call is.
         """
-        spent: float = getattr(self._showing, "seconds", 0.0)
-        return self._clock.monotonic() - spent
+        return self._clock.monotonic() - self._showing.seconds
 
     def _pass_on(self, event: Event) -> None:
         """Note an event at once, and show it once there is time: while an answer is waited for.

@@ -17,7 +17,7 @@ from runner.planning.plan import Block, Call, Include, Plan, SetValues, Step
 from runner.playbook import Document, Map
 from runner.templating import Reference, TemplateError, Templates, has_expression, split_text
 from runner.templating.expressions import reads_files
-from runner.templating.text import OPEN, UnclosedError, is_whole
+from runner.templating.text import OPEN, codes_of, is_whole
 from runner.validation.checker import read_body
 
 # What stands in place of an entity: each there is and will be, one that cannot be told, a new one.
@@ -324,10 +324,7 @@ def _sources(value: Json) -> Iterator[str]:
     """The expressions in a value, as they are written."""
     if isinstance(value, str):
         if has_expression(value):
-            try:
-                yield from (part.text for part in split_text(value) if part.code)
-            except UnclosedError:  # in a body that is raw, where it is no expression
-                return
+            yield from codes_of(value)
     elif isinstance(value, dict):
         for key, part in value.items():
             if not (key == "body" and value.get("raw") is True):

@@ -61,6 +61,17 @@ def split_text(text: str) -> list[Segment]:
     return parts
 
 
+def codes_of(text: str) -> list[str]:
+    """The insides of a text's expressions, in order; none where one is never closed.
+
+    So may a body that is `raw` be, where nothing is an expression.
+    """
+    try:
+        return [part.text for part in split_text(text) if part.code]
+    except UnclosedError:
+        return []
+
+
 _WITHOUT_DOLLAR = re.compile(r"(?<!\$)\{\{([^{}]{1,200})\}\}")
 
 

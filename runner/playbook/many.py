@@ -19,7 +19,7 @@ class Many(Sequence[Json]):
     """The items of a loop that are written out, thousands of them, for five bytes an item.
 
     `text` is what they stand in, and `spots[index]` the offset of an item. In a list they would
-    take ten times as much. `has_text` is set where they are not numbers, words and nulls alone.
+    take ten times as much. `has_text` is set where there is a text among them.
     """
 
     __slots__ = ("_lengths", "_text", "has_text", "spots")
